@@ -1,0 +1,1 @@
+"""The benchmark: its load, its measurements and the peers it is compared with."""

@@ -1,0 +1,1 @@
+"""The public contracts of rfm-streams: what shops send and what marketing tools receive."""

@@ -1,0 +1,190 @@
+"""An Apache Kafka broker of our own: KRaft, one node, 127.0.0.1 only, no Docker, no root."""
+
+import base64
+import re
+import uuid
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from streams.adapters.embedded.jars import load_broker_jars
+from streams.adapters.embedded.java import find_java
+from streams.adapters.embedded.kafka_properties import format_properties
+from streams.adapters.embedded.ports import find_free_port
+from streams.adapters.embedded.process import ServerProcess
+from streams.errors import Transient
+
+START_TIMEOUT_S = 90
+PORT_ATTEMPTS = 3
+CLUSTER_ID = re.compile(r"^cluster\.id=(.+)$", re.MULTILINE)
+# One short-lived JVM per folder and one small broker: a fast start is worth more than peak speed.
+JVM_OPTIONS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
+# Options that a person's environment holds for other programs would change this one.
+JVM_VARIABLES = ("JDK_JAVA_OPTIONS", "JAVA_TOOL_OPTIONS")
+
+
+class EmbeddedKafka:
+    """A running broker. `start` it, use `bootstrap_servers`, `stop` it or leave the `with` block.
+
+    The broker ends when the owning process ends, however that happens.
+    """
+
+    def __init__(
+        self, data_dir: Path, port: int, command: list[str], owner_pid: int | None
+    ) -> None:
+        self._data_dir = data_dir
+        self._port = port
+        self._command = command
+        self._owner_pid = owner_pid
+        self._process = self._launch()
+
+    @classmethod
+    def start(
+        cls, data_dir: Path, *, port: int = 0, heap_mb: int = 512, owner_pid: int | None = None
+    ) -> Self:
+        """Start a broker on the data in `data_dir`, formatting it the first time.
+
+        `port` 0 takes a free one. `owner_pid` names the process with which the broker ends
+        (default: this one). The first start of a user fetches the broker (about 44 MB).
+        Raises Transient where it does not come up or cannot be fetched, with the reason and its
+        last log lines; UsageError where the folder is in use or a part is not installed.
+        """
+        data_dir = data_dir.absolute()
+        data_dir.mkdir(parents=True, exist_ok=True)
+        java = str(find_java())
+        class_path = ":".join(map(str, load_broker_jars()))
+        for attempts_left in reversed(range(1 if port else PORT_ATTEMPTS)):
+            broker_port = port or find_free_port()
+            properties = data_dir / "server.properties"
+            properties.write_text(
+                format_properties(data_dir, broker_port, controller_port=find_free_port())
+            )
+            base = [java, *JVM_OPTIONS, "-cp", class_path]
+            logged = [*base, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", f"-Xmx{heap_mb}m"]
+            _format_storage(base, data_dir, properties, owner_pid)
+            try:
+                return cls(
+                    data_dir, broker_port, [*logged, "kafka.Kafka", str(properties)], owner_pid
+                )
+            except Transient as error:
+                if not attempts_left or "in use" not in str(error):
+                    raise
+        raise AssertionError  # the loop returns or raises
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """For `bootstrap.servers` of any client on this machine."""
+        return f"127.0.0.1:{self._port}"
+
+    @property
+    def data_dir(self) -> Path:
+        """Where the broker keeps its data and its log file kafka.log."""
+        return self._data_dir
+
+    @property
+    def pid(self) -> int:
+        """The broker's process id."""
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the broker's process has not ended."""
+        return self._process.is_running
+
+    def stop(self) -> None:
+        """End the broker in its own order. Its data stays; `restart` continues on it."""
+        self._process.stop()
+
+    def kill(self) -> None:
+        """SIGKILL the broker. Its data stays; `restart` continues on it."""
+        self._process.kill()
+
+    def restart(self) -> Self:
+        """Start again on the same data and port, stopping first what still runs."""
+        self.stop()
+        self._process = self._launch()
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _launch(self) -> ServerProcess:
+        process = ServerProcess.start(
+            "kafka",
+            self._command,
+            self._data_dir,
+            dropped_variables=JVM_VARIABLES,
+            owner_pid=self._owner_pid,
+        )
+        probe = BrokerProbe(self.bootstrap_servers, load_cluster_id(self._data_dir))
+        process.wait_until_ready(probe, START_TIMEOUT_S)
+        return process
+
+
+class BrokerProbe:
+    """Asks a broker whether it answers and every partition it knows has its leader back.
+
+    `cluster_id`, where given, must be the broker's: on a taken port it is another that answers.
+    """
+
+    def __init__(self, bootstrap_servers: str, cluster_id: str | None = None) -> None:
+        self._cluster_id = cluster_id
+        self._admin = AdminClient(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "log_level": 0,  # refused connections are what we wait through
+                "reconnect.backoff.ms": 50,
+                "reconnect.backoff.max.ms": 200,
+            }
+        )
+
+    def __call__(self) -> bool:
+        try:
+            metadata = self._admin.list_topics(timeout=1)
+        except KafkaException:
+            return False
+        if self._cluster_id not in {None, metadata.cluster_id}:
+            return False
+        topics = metadata.topics.values()
+        partitions = (partition for topic in topics for partition in topic.partitions.values())
+        return bool(metadata.brokers) and all(partition.leader >= 0 for partition in partitions)
+
+
+def load_cluster_id(data_dir: Path) -> str | None:
+    """The cluster id in a formatted folder, None where it is not formatted."""
+    identity = data_dir / "log" / "meta.properties"
+    match = CLUSTER_ID.search(identity.read_text()) if identity.exists() else None
+    return match and match.group(1)
+
+
+def create_cluster_id() -> str:
+    """A new id as Kafka writes them: 16 random bytes in URL-safe base64 without padding."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+
+
+def _format_storage(
+    base: list[str], data_dir: Path, properties: Path, owner_pid: int | None
+) -> None:
+    """Write the storage's identity once, as Kafka demands before the first start."""
+    if load_cluster_id(data_dir) is not None:
+        return
+    command = [
+        *[*base, "-Xmx128m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error"],
+        *["kafka.tools.StorageTool", "format", "--ignore-formatted"],
+        *["--cluster-id", create_cluster_id(), "--config", str(properties)],
+    ]
+    process = ServerProcess.start(
+        "kafka-format", command, data_dir, dropped_variables=JVM_VARIABLES, owner_pid=owner_pid
+    )
+    process.wait_until_ended(START_TIMEOUT_S)

@@ -1,0 +1,59 @@
+"""The settings of the embedded broker, with their reasons."""
+
+from pathlib import Path
+
+MIB = 1_048_576
+# 12 MiB records in public topics and dead letters, and the batch's own overhead above them.
+MAX_MESSAGE_BYTES = 13 * MIB
+
+FIXED = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.listener.names": "CONTROLLER",
+    "inter.broker.listener.name": "PLAINTEXT",
+    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+    # Topics have one table; a misspelt name must fail, not appear.
+    "auto.create.topics.enable": "false",
+    "delete.topic.enable": "true",
+    "message.max.bytes": str(MAX_MESSAGE_BYTES),
+    "replica.fetch.max.bytes": str(MAX_MESSAGE_BYTES),
+    # One node holds the only copy of everything.
+    "default.replication.factor": "1",
+    "min.insync.replicas": "1",
+    "offsets.topic.replication.factor": "1",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    # Fewer internal partitions, a faster start: defaults are 50 each.
+    "offsets.topic.num.partitions": "10",
+    "transaction.state.log.num.partitions": "4",
+    "share.coordinator.state.topic.num.partitions": "1",
+    # A member that joins alone need not wait for others.
+    "group.initial.rebalance.delay.ms": "0",
+    # Lets tests see a dead member go in a second; the default floor is 6 s.
+    "group.min.session.timeout.ms": "1000",
+    # A dead worker's open transaction freezes its readers until it is aborted.
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
+    # A killed broker may register again only when its last session is over: 9 s by default.
+    "broker.heartbeat.interval.ms": "500",
+    "broker.session.timeout.ms": "2500",
+    # Sized for two cores and 512 MB of heap; the cleaner's default buffer alone is 128 MB.
+    "num.network.threads": "2",
+    "num.io.threads": "4",
+    "num.recovery.threads.per.data.dir": "2",
+    "log.cleaner.dedupe.buffer.size": str(16 * MIB),
+    "log.index.size.max.bytes": str(2 * MIB),
+}
+
+
+def format_properties(data_dir: Path, port: int, *, controller_port: int) -> str:
+    """The text of server.properties for a broker on 127.0.0.1:`port`."""
+    properties = {
+        **FIXED,
+        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+        "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
+        "log.dirs": str(data_dir / "log"),
+    }
+    return "".join(f"{name}={value}\n" for name, value in properties.items())

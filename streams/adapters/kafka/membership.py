@@ -1,0 +1,146 @@
+"""A member of a consumer group, with cooperative rebalancing and its own idea of what it owns.
+
+Records are handed on only for partitions that were owned without a break since before the poll and
+that were started; positions are kept here, so that nothing depends on what the client prefetched.
+"""
+
+from confluent_kafka import (
+    OFFSET_END,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+
+from streams.adapters.kafka.config import Config, consumer_config
+from streams.errors import BrokenInvariant, Transient
+from streams.ports import Polled, Record
+
+_PARTITION_EOF = KafkaError._PARTITION_EOF  # noqa: SLF001 - the client's public names
+_ALL_BROKERS_DOWN = KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001
+_COMMITTED_TIMEOUT_S = 10.0
+
+
+class GroupMember:
+    """One consumer of one topic."""
+
+    def __init__(self, base: Config, topic: str, group: str, instance: str) -> None:
+        self._topic = topic
+        self._consumer = Consumer(
+            {
+                **consumer_config(base, group, instance),
+                # A position out of range means that records are gone: stop, never skip.
+                "auto.offset.reset": "error",
+            }
+        )
+        self._owned: set[int] = set()
+        self._next: dict[int, int] = {}
+        self._polled = Polled()
+        self._consumer.subscribe(
+            [topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
+        )
+
+    def poll(self, max_records: int, timeout_s: float) -> Polled:
+        """One poll; callbacks of a rebalance run inside it."""
+        polled = self._polled = Polled()
+        try:
+            messages = self._consumer.consume(max_records, timeout_s)
+        except KafkaException as error:
+            raise Transient(f"poll: {error.args[0].str()}") from error
+        changed = {*polled.gained, *polled.lost}
+        for message in messages:
+            self._take(message, polled, changed)
+        if self._owned:
+            polled.membership = self._consumer.consumer_group_metadata()
+        return polled
+
+    def start(self, partition: int, offset: int) -> None:
+        """Read from `offset` on."""
+        self._next[partition] = offset
+        try:
+            self._consumer.seek(TopicPartition(self._topic, partition, offset))
+            self._consumer.resume([TopicPartition(self._topic, partition)])
+        except KafkaException as error:
+            del self._next[partition]
+            raise Transient(f"seek of partition {partition}: {error.args[0].str()}") from error
+
+    def halt(self, partition: int) -> None:
+        """Read no more until started again."""
+        self._next.pop(partition, None)
+        if partition in self._owned:
+            self._consumer.pause([TopicPartition(self._topic, partition)])
+
+    def committed(self, partition: int) -> int | None:
+        """The group's position; waits for transactions under way."""
+        try:
+            found = self._consumer.committed(
+                [TopicPartition(self._topic, partition)], timeout=_COMMITTED_TIMEOUT_S
+            )[0]
+        except KafkaException as error:
+            raise Transient(f"committed position: {error.args[0].str()}") from error
+        if found.error is not None:
+            raise Transient(f"committed position: {found.error.str()}")
+        return found.offset if found.offset >= 0 else None
+
+    def position(self, partition: int, offset: int) -> TopicPartition:
+        """A position as the client wants it."""
+        return TopicPartition(self._topic, partition, offset)
+
+    def close(self) -> None:
+        """Leave; a static member keeps its place until the session times out."""
+        self._consumer.close()
+
+    def _take(self, message: Message, polled: Polled, changed: set[int]) -> None:
+        error = message.error()
+        partition, offset = message.partition(), message.offset()
+        if error is not None:
+            self._take_error(error, partition, polled)
+            return
+        if partition is None or offset is None or partition in changed:
+            return
+        expected = self._next.get(partition)
+        if expected is None or offset < expected:
+            # Fetched before a seek, or of a partition that is halted: it will come again.
+            return
+        self._next[partition] = offset + 1
+        polled.at_end.discard(partition)
+        polled.records.setdefault(partition, []).append(
+            Record(partition, offset, None, message.value())
+        )
+
+    def _take_error(self, error: KafkaError, partition: int | None, polled: Polled) -> None:
+        if error.code() == _PARTITION_EOF:
+            if partition in self._next and partition is not None:
+                polled.at_end.add(partition)
+        elif error.code() in (
+            KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001
+            KafkaError.OFFSET_OUT_OF_RANGE,
+        ):
+            raise BrokenInvariant(
+                f"{self._topic} partition {partition}: the next record to read is gone "
+                f"({error.str()}). Its retention is shorter than this worker was away"
+            )
+        elif error.fatal():
+            raise BrokenInvariant(f"consumer: {error.name()}: {error.str()}")
+        elif error.code() != _ALL_BROKERS_DOWN and not error.retriable():
+            raise Transient(f"poll: {error.name()}: {error.str()}")
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        # At the end and paused: nothing is fetched until the partition is recovered and started.
+        taken = [TopicPartition(one.topic, one.partition, OFFSET_END) for one in partitions]
+        consumer.incremental_assign(taken)
+        if taken:
+            consumer.pause(taken)
+        for one in partitions:
+            self._owned.add(one.partition)
+            self._next.pop(one.partition, None)
+            self._polled.gained.append(one.partition)
+
+    def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        for one in partitions:
+            self._owned.discard(one.partition)
+            self._next.pop(one.partition, None)
+            self._polled.lost.append(one.partition)
+        # On a loss the client has no assignment left to take from; it unassigns by itself then.
+        consumer.incremental_unassign(partitions)

@@ -1,0 +1,86 @@
+"""The rules in force: journaled to every partition in one transaction, and kept in `rfm.rules`.
+
+One transactional id for all processes: whoever starts last fences the others, so that two versions
+of one number cannot both be journaled.
+"""
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from streams.adapters.kafka.config import Config, reader_config
+from streams.adapters.kafka.names import Names
+from streams.adapters.kafka.transactions import TransactionalProducer
+from streams.codec.journal import encode_input
+from streams.codec.partition import RULES_KEY, RulesRecord, decode_rules, encode_rules
+from streams.core.inputs import RulesApplied
+from streams.errors import Transient
+
+_TIMEOUT_S = 10.0
+
+
+class KafkaRulesLog:
+    """Reads and journals rules of one installation."""
+
+    def __init__(self, base: Config, names: Names, partitions: int) -> None:
+        self._base = base
+        self._names = names
+        self._partitions = partitions
+
+    def load(self) -> RulesRecord | None:
+        """The latest journaled rules; None before the first."""
+        topic = self._names.topic("rfm.rules")
+        consumer = Consumer(reader_config(self._base))
+        found: RulesRecord | None = None
+        try:
+            _, end = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=_TIMEOUT_S)
+            consumer.assign([TopicPartition(topic, 0, 0)])
+            position = 0
+            while position < end:
+                message = consumer.poll(_TIMEOUT_S)
+                if message is None:
+                    raise Transient(f"{topic}: no answer while reading the rules")
+                error = message.error()
+                if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001
+                    raise Transient(f"{topic}: {error.str()}")
+                position = max(position, message.offset() or 0)
+                if error is None:
+                    position += 1
+                    found = decode_rules(message.value() or b"")
+        except KafkaException as error:
+            raise Transient(f"{topic}: {error.args[0].str()}") from error
+        finally:
+            consumer.close()
+        return found
+
+    def ensure(self, text: str, now_ms: int) -> RulesRecord:
+        """The rules in force; where there are none, `text` becomes version 1."""
+        return self.load() or self._journal(text, now_ms, only_first=True)
+
+    def apply(self, text: str, now_ms: int) -> RulesRecord:
+        """Journal `text` under the next version; unchanged rules stay as they are."""
+        known = self.load()
+        if known is not None and known.rules == text:
+            return known
+        return self._journal(text, now_ms, only_first=False)
+
+    def _journal(self, text: str, now_ms: int, *, only_first: bool) -> RulesRecord:
+        producer = TransactionalProducer(self._base, self._names.transactional_id("rules", "all"))
+        try:
+            # Read again under the id: whoever was faster has committed or is fenced by now.
+            known = self.load()
+            if known is not None and (only_first or known.rules == text):
+                return known
+            record = RulesRecord(known.version + 1 if known is not None else 1, text)
+            applied = RulesApplied(
+                received_at_ms=now_ms, version=record.version, rules=record.rules
+            )
+            value = encode_input(applied)
+            producer.begin()
+            for partition in range(self._partitions):
+                producer.publish(self._names.topic("rfm.journal"), None, value, (), partition)
+            producer.publish(
+                self._names.topic("rfm.rules"), RULES_KEY, encode_rules(record), (), 0
+            )
+            producer.commit()
+        finally:
+            producer.close()
+        return record

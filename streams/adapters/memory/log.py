@@ -1,0 +1,188 @@
+"""A log with transactions, positions and fencing, in memory.
+
+One owner at a time reads all partitions. A new `MemoryLog` on the same broker fences the one before
+it, as a transactional id does, which is how a crash and restart is simulated.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from streams.errors import Fenced
+from streams.ports import Headers, Polled, Record
+
+JOURNAL = "rfm.journal"
+STATE = "rfm.state"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A committed record of an output topic."""
+
+    key: bytes | None
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...]
+
+
+@dataclass(slots=True)
+class MemoryBroker:
+    """What outlives a process: partitions, positions, and who may write."""
+
+    partitions: int = 1
+    journal: list[list[Record]] = field(default_factory=list)
+    state: list[list[Record]] = field(default_factory=list)
+    outputs: dict[str, list[Published]] = field(default_factory=dict)
+    committed: dict[int, int] = field(default_factory=dict)
+    epoch: int = 0
+
+    def __post_init__(self) -> None:
+        self.journal = [[] for _ in range(self.partitions)]
+        self.state = [[] for _ in range(self.partitions)]
+
+    def append(self, partition: int, value: bytes) -> int:
+        """Add one committed journal record; returns its offset."""
+        return _append(self.journal[partition], partition, None, value)
+
+
+def _append(log: list[Record], partition: int, key: bytes | None, value: bytes) -> int:
+    log.append(Record(partition, len(log), key, value))
+    return len(log) - 1
+
+
+@dataclass(slots=True)
+class _Transaction:
+    records: list[tuple[str, int | None, bytes | None, bytes, Headers, bool]] = field(
+        default_factory=list
+    )
+    positions: dict[int, int] = field(default_factory=dict)
+
+
+class MemoryLog:
+    """`JournalLog` on a `MemoryBroker`; owns every partition from its first poll on."""
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        self._broker = broker
+        broker.epoch += 1
+        self._epoch = broker.epoch
+        self._gained = False
+        self._reading: dict[int, int] = {}
+        self._transaction: _Transaction | None = None
+
+    def poll(self, max_records: int, timeout_s: float) -> Polled:
+        """Records of the started partitions; never waits."""
+        polled = Polled(membership=self._epoch)
+        if not self._gained:
+            self._gained = True
+            polled.gained = list(range(self._broker.partitions))
+        for partition, offset in list(self._reading.items()):
+            records = self._broker.journal[partition][offset : offset + max_records]
+            if records:
+                polled.records[partition] = records
+                self._reading[partition] = offset + len(records)
+            if self._reading[partition] == len(self._broker.journal[partition]):
+                polled.at_end.add(partition)
+        return polled
+
+    def start(self, partition: int, offset: int) -> None:
+        """Begin to read at `offset`."""
+        self._reading[partition] = offset
+
+    def halt(self, partition: int) -> None:
+        """Stop reading."""
+        self._reading.pop(partition, None)
+
+    def committed(self, partition: int) -> int | None:
+        """The committed position."""
+        return self._broker.committed.get(partition)
+
+    def begin(self) -> None:
+        """Open the transaction."""
+        self._check()
+        self._transaction = _Transaction()
+
+    def publish(
+        self, topic: str, key: bytes | None, value: bytes, headers: Headers, partition: int | None
+    ) -> None:
+        """Add a record to the transaction."""
+        self._open().records.append((topic, partition, key, value, headers, False))
+
+    def publish_tracked(self, topic: str, key: bytes, value: bytes, partition: int) -> None:
+        """Add a record whose offset `commit` tells."""
+        self._open().records.append((topic, partition, key, value, (), True))
+
+    def send_positions(self, positions: Mapping[int, int], membership: object) -> None:
+        """Add positions; only the present owner may."""
+        if membership != self._broker.epoch:
+            raise Fenced("another process owns these partitions")
+        self._open().positions.update(positions)
+
+    def commit(self) -> dict[int, int]:
+        """Append everything at once."""
+        self._check()
+        transaction = self._open()
+        receipts: dict[int, int] = {}
+        for topic, partition, key, value, headers, tracked in transaction.records:
+            if topic == STATE and partition is not None:
+                offset = _append(self._broker.state[partition], partition, key, value)
+                if tracked:
+                    receipts[partition] = offset
+            elif topic == JOURNAL and partition is not None:
+                _append(self._broker.journal[partition], partition, key, value)
+            else:
+                published = Published(key, value, tuple(headers))
+                self._broker.outputs.setdefault(topic, []).append(published)
+        self._broker.committed.update(transaction.positions)
+        self._transaction = None
+        return receipts
+
+    def abort(self) -> None:
+        """Drop the transaction."""
+        self._transaction = None
+
+    def renew(self) -> None:
+        """A new producer: what was open is gone."""
+        self._transaction = None
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _open(self) -> _Transaction:
+        if self._transaction is None:
+            raise RuntimeError("no transaction is open")
+        return self._transaction
+
+    def _check(self) -> None:
+        if self._epoch != self._broker.epoch:
+            raise Fenced("another process owns these partitions")
+
+
+class _MemoryStateReader:
+    def __init__(self, log: list[Record], offset: int) -> None:
+        self._log = log
+        self.start_offset = offset
+        self.position = offset
+        self.end_offset = len(log)
+
+    def read(self, max_records: int, timeout_s: float) -> list[Record]:
+        """The next records up to the end as of opening."""
+        until = min(self.position + max_records, self.end_offset)
+        records = self._log[self.position : until]
+        self.position = max(until, self.position)
+        return records
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class MemoryStateLog:
+    """`StateLog` on a `MemoryBroker`."""
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        self._broker = broker
+
+    def open(self, partition: int, offset: int) -> _MemoryStateReader:
+        """A reader from `offset` to the end as of now."""
+        return _MemoryStateReader(self._broker.state[partition], offset)
+
+    def end(self, partition: int) -> int:
+        """The end of a partition."""
+        return len(self._broker.state[partition])

@@ -1,0 +1,173 @@
+"""`StateStore` on Redis. Foreign errors are mapped here; every write is idempotent under its guard."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from streams.adapters.redis.keys import Keys, PartitionKeys
+from streams.adapters.redis.scripts import APPLY, LOAD, LOAD_TIMERS
+from streams.errors import BrokenInvariant, Transient
+from streams.ports import Outcome, PositionChanged, StoredPosition, StoreWrite, check_generation
+
+# Fields per HSCAN: some 100 KiB an answer.
+SCAN_COUNT = 500
+
+
+def connect(url: str, *, timeout_s: float = 5.0) -> "redis.Redis[bytes]":
+    """A client that answers or fails within `timeout_s`; retries are the caller's, under the guard."""
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        retry=Retry(NoBackoff(), 1),
+        decode_responses=False,
+    )
+
+
+class RedisStateStore:
+    """States of one journal (namespace and generation) in Redis."""
+
+    def __init__(self, client: "redis.Redis[bytes]", keys: Keys, generation: str) -> None:
+        self._client = client
+        self._keys = keys
+        self._generation = generation
+        self._load = client.register_script(LOAD)
+        self._load_timers = client.register_script(LOAD_TIMERS)
+        self._apply = client.register_script(APPLY)
+
+    def check(self) -> None:
+        """Refuse a Redis that would drop states on its own account."""
+        with _mapped():
+            policy = _eviction_policy(self._client)
+        if policy not in (None, "noeviction"):
+            raise BrokenInvariant(
+                f"Redis has maxmemory-policy {policy}, which drops customers when memory is short; "
+                "set it to noeviction"
+            )
+
+    def position(self, partition: int) -> StoredPosition | None:
+        """Where a partition stands."""
+        keys = self._keys.partition(partition)
+        with _mapped():
+            generation, offset, record, rules = self._client.hmget(
+                keys.position, ["generation", "offset", "partition", "rules"]
+            )
+        if generation is None or offset is None:
+            return None
+        check_generation(generation.decode(), self._generation, partition)
+        return StoredPosition(generation.decode(), int(offset), record, rules)
+
+    def load(self, partition: int, base: int, ids: Sequence[str]) -> list[bytes | None]:
+        """States by id, if the position is `base`."""
+        keys = self._keys.partition(partition)
+        values: list[bytes | None] = self._run(self._load, keys, [base, *ids])
+        return values
+
+    def load_timers(
+        self, partition: int, base: int, after: tuple[int, str] | None, limit: int
+    ) -> list[tuple[int, str]]:
+        """Timers behind `after`, in order, if the position is `base`."""
+        keys = self._keys.partition(partition)
+        found: list[tuple[int, str]] = []
+        skipped, least = 0, "-inf" if after is None else str(after[0])
+        while len(found) < limit:
+            flat = self._run(self._load_timers, keys, [base, least, skipped, limit])
+            page = [
+                (int(float(due)), customer_id.decode())
+                for customer_id, due in zip(flat[::2], flat[1::2], strict=True)
+            ]
+            # Many customers may share the due instant of `after`; those up to it are known.
+            found += [timer for timer in page if after is None or timer > after]
+            skipped += len(page)
+            if len(page) < limit:
+                break
+        return found[:limit]
+
+    def apply(self, write: StoreWrite) -> Outcome:
+        """Write if the guard allows."""
+        keys = self._keys.partition(write.partition)
+        removed = [customer_id for customer_id, due_ms in write.timers if due_ms is None]
+        arguments: list[Any] = [
+            self._generation,
+            write.base,
+            write.new,
+            write.partition_record or b"",
+            write.rules_record or b"",
+            len(write.states),
+            len(write.timers) - len(removed),
+            len(removed),
+        ]
+        for state in write.states:
+            arguments += state
+        for customer_id, due_ms in write.timers:
+            if due_ms is not None:
+                arguments += (due_ms, customer_id)
+        arguments += removed
+        return Outcome(self._run(self._apply, keys, arguments).decode())
+
+    def wipe(self, partition: int) -> None:
+        """Remove a partition; the position first, so that what is left is never trusted."""
+        keys = self._keys.partition(partition)
+        with _mapped():
+            self._client.delete(keys.position)
+            self._client.unlink(keys.customers, keys.timers)
+
+    def scan(self, partition: int) -> Iterator[tuple[str, bytes]]:
+        """All customers of a partition, each once."""
+        keys = self._keys.partition(partition)
+        seen: set[bytes] = set()
+        cursor = 0
+        while True:
+            with _mapped():
+                cursor, values = self._client.hscan(keys.customers, cursor, count=SCAN_COUNT)
+            for customer_id, value in values.items():
+                if customer_id not in seen:
+                    seen.add(customer_id)
+                    yield customer_id.decode(), value
+            if cursor == 0:
+                return
+
+    def count_timers(self, partition: int, until_ms: int) -> tuple[int, int]:
+        """Timers in all, and those due."""
+        keys = self._keys.partition(partition)
+        with _mapped():
+            total = self._client.zcard(keys.timers)
+            due = self._client.zcount(keys.timers, "-inf", until_ms)
+        return int(total), int(due)
+
+    def _run(
+        self, script: Callable[..., Any], keys: PartitionKeys, arguments: Iterable[Any]
+    ) -> Any:  # noqa: ANN401 - what a script returns is the script's affair
+        with _mapped():
+            try:
+                return script(keys=list(keys), args=list(arguments))
+            except redis.ResponseError as error:
+                if str(error).startswith("POSITION"):
+                    raise PositionChanged(f"the store is at {str(error)[9:]}") from error
+                raise
+
+
+def _eviction_policy(client: "redis.Redis[bytes]") -> str | None:
+    try:
+        found = client.config_get("maxmemory-policy")
+    except redis.ResponseError:
+        # Managed servers refuse CONFIG; INFO tells the same.
+        found = client.info("memory")
+        return str(found.get("maxmemory_policy")) if "maxmemory_policy" in found else None
+    value = found.get("maxmemory-policy", found.get(b"maxmemory-policy"))
+    return value.decode() if isinstance(value, bytes) else value
+
+
+@contextmanager
+def _mapped() -> Iterator[None]:
+    """Turn a server that cannot be asked right now into `Transient`."""
+    try:
+        yield
+    except (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError) as error:
+        raise Transient(f"Redis does not answer: {error}") from error
+    except redis.ReadOnlyError as error:
+        raise Transient(f"Redis is read-only just now (a failover?): {error}") from error

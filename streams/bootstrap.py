@@ -1,0 +1,114 @@
+"""Puts the parts together as the settings say. The only place that knows every adapter."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import stamina
+from confluent_kafka.admin import AdminClient
+
+from schemas.topics import TOPICS
+from streams.adapters.kafka.log import KafkaJournalLog
+from streams.adapters.kafka.names import Names
+from streams.adapters.kafka.rules_log import KafkaRulesLog
+from streams.adapters.kafka.state_log import KafkaStateLog
+from streams.adapters.redis.keys import Keys
+from streams.adapters.redis.store import RedisStateStore, connect
+from streams.adapters.system_clock import SystemClock
+from streams.adapters.topics import CreationReport, create_topics
+from streams.codec.partition import RulesRecord
+from streams.codec.rates import Rates
+from streams.errors import Transient
+from streams.rules.files import rules_text
+from streams.runtime.cycle import Cycle, CycleSettings, Measures, Step
+from streams.settings import Settings
+
+
+def names_of(settings: Settings) -> Names:
+    """Physical names of an installation."""
+    return Names(settings.namespace, settings.generation)
+
+
+def build_store(settings: Settings) -> RedisStateStore:
+    """The state store in Redis."""
+    return RedisStateStore(
+        connect(settings.redis_url.get_secret_value()),
+        Keys(settings.namespace),
+        names_of(settings).journal,
+    )
+
+
+def build_rules_log(settings: Settings) -> KafkaRulesLog:
+    """Where rules are read and journaled."""
+    return KafkaRulesLog(settings.kafka_config(), names_of(settings), settings.partitions)
+
+
+def build_rates(settings: Settings) -> Rates:
+    """Exchange rates into the base currency."""
+    return Rates(
+        settings.base_currency,
+        {code: list(dated.items()) for code, dated in settings.exchange_rates.items()},
+    )
+
+
+@dataclass(slots=True)
+class Decider:
+    """A decide process's cycle with what it holds open."""
+
+    cycle: Cycle
+    log: KafkaJournalLog
+    state_log: KafkaStateLog
+    store: RedisStateStore
+
+    def close(self) -> None:
+        """Leave the group and close every connection."""
+        self.cycle.close()
+        self.log.close()
+        self.state_log.close()
+
+
+def build_decider(
+    settings: Settings,
+    instance: str,
+    measures: Measures,
+    observe: Callable[[Step], None] = lambda step: None,
+) -> Decider:
+    """The decider called `instance`, on Kafka and Redis."""
+    base, names = settings.kafka_config(), names_of(settings)
+    store = build_store(settings)
+    store.check()
+    log = KafkaJournalLog(base, names, instance)
+    state_log = KafkaStateLog(base, names.topic("rfm.state"))
+    cycle = Cycle(log, state_log, store, SystemClock(), measures, cycle_settings(settings), observe)
+    return Decider(cycle, log, state_log, store)
+
+
+def cycle_settings(settings: Settings) -> CycleSettings:
+    """Bounds of the cycle."""
+    return CycleSettings(
+        max_records=settings.max_batch_records,
+        cached_states=settings.cached_states,
+        # Under the event clock intake alone says what time it is.
+        ticks=settings.clock == "wall",
+    )
+
+
+def topic_partitions(settings: Settings) -> dict[str, int]:
+    """Partition counts by topic: the setting for all that are keyed by customer."""
+    return {topic.name: settings.partitions for topic in TOPICS if topic.partitions > 1}
+
+
+def ensure_topics(settings: Settings) -> CreationReport:
+    """Create the topics that are missing; raises where an existing one does not fit."""
+    return create_topics(
+        AdminClient(settings.kafka_config()),
+        settings.namespace,
+        settings.generation,
+        partitions=topic_partitions(settings),
+        replication_factor=settings.replication_factor,
+    )
+
+
+@stamina.retry(on=Transient, attempts=20, timeout=30.0)
+def ensure_rules(settings: Settings) -> RulesRecord:
+    """The rules in force; on the very first start those of the settings become version 1."""
+    return build_rules_log(settings).ensure(rules_text(settings), SystemClock().now_ms())

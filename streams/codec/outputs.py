@@ -1,0 +1,172 @@
+"""Outputs as their public contracts: topic, key, value and CloudEvents headers."""
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from schemas.currencies import MINOR_DIGITS
+from streams.codec.text import format_instant, format_money
+from streams.core.facts import Facts
+from streams.core.inputs import Item
+from streams.core.outputs import (
+    ActionCancelled,
+    ActionRequested,
+    ActionSuppressed,
+    CartContent,
+    Output,
+    SegmentChanged,
+)
+from streams.core.values import Cause
+
+SEGMENT_CHANGES = "segment-changes"
+ACTIONS = "marketing.actions"
+_SOURCE = b"rfm-streams"
+_FIXED_HEADERS = [
+    ("ce_specversion", b"1.0"),
+    ("ce_source", _SOURCE),
+    ("content-type", b"application/json"),
+]
+
+
+class Message(NamedTuple):
+    """One record for a public topic; `headers` are CloudEvents binary mode."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    headers: list[tuple[str, bytes]]
+
+
+class OutputEncoder:
+    """Encodes outputs with sums in one base currency."""
+
+    def __init__(self, base_currency: str) -> None:
+        self._currency = base_currency
+        self._digits = MINOR_DIGITS[base_currency]
+        self._encode = msgspec.json.Encoder().encode
+
+    def encode(self, output: Output) -> Message:
+        """The message of one output."""
+        match output:
+            case SegmentChanged():
+                body, at_ms = self._segment_changed(output), output.decided_at_ms
+                topic, event_id = SEGMENT_CHANGES, output.event_id
+            case ActionRequested():
+                body, at_ms = self._action_requested(output), output.decided_at_ms
+                topic, event_id = ACTIONS, output.action_id
+            case ActionCancelled() | ActionSuppressed():
+                body, at_ms = _held_back(output), output.decided_at_ms
+                topic, event_id = ACTIONS, output.event_id
+        headers = [
+            ("ce_id", event_id.encode()),
+            ("ce_type", body["type"].encode()),
+            ("ce_time", format_instant(at_ms).encode()),
+            *_FIXED_HEADERS,
+        ]
+        return Message(topic, output.customer_id.encode(), self._encode(body), headers)
+
+    def _segment_changed(self, output: SegmentChanged) -> dict[str, Any]:
+        scores = output.scores
+        return {
+            "event_id": output.event_id,
+            "type": "segment.changed",
+            "schema_version": 1,
+            "customer_id": output.customer_id,
+            "scheme": output.scheme,
+            "previous": output.previous,
+            "current": output.current,
+            "scores": {"r": scores.r, "f": scores.f, "m": scores.m} if scores else None,
+            "facts": self._facts(output.facts),
+            "cause": _cause(output.cause),
+            "effective_at": format_instant(output.effective_at_ms),
+            "decided_at": format_instant(output.decided_at_ms),
+            "sequence": output.sequence,
+            "rules_version": output.rules_version,
+            "snapshot": None,
+        }
+
+    def _facts(self, facts: Facts) -> dict[str, Any]:
+        average = facts.average_order_value_minor
+        last = facts.last_order_at_ms
+        return {
+            "last_order_at": format_instant(last) if last is not None else None,
+            "order_count": facts.order_count,
+            "monetary": format_money(facts.monetary_minor, self._digits),
+            "currency": self._currency,
+            "average_order_value": (
+                format_money(average, self._digits) if average is not None else None
+            ),
+            "return_rate": facts.return_rate,
+            "lifetime_order_count": facts.lifetime_order_count,
+            "lifetime_monetary": format_money(facts.lifetime_monetary_minor, self._digits),
+        }
+
+    def _action_requested(self, output: ActionRequested) -> dict[str, Any]:
+        parameters: dict[str, Any] = {}
+        if output.cart is not None:
+            parameters |= self._cart(output.cart)
+        if output.offer is not None:
+            parameters["offer"] = output.offer
+        return {
+            "action_id": output.action_id,
+            "type": "action.requested",
+            "schema_version": 1,
+            "customer_id": output.customer_id,
+            "campaign": output.campaign,
+            "step": output.step,
+            "channels": list(output.channels),
+            "template": output.template,
+            "parameters": parameters,
+            "segment_context": output.segment_context,
+            "cause": _cause(output.cause),
+            "due_at": format_instant(output.due_at_ms),
+            "valid_until": format_instant(output.valid_until_ms),
+            "control_group": False,
+            "idempotency_key": output.action_id,
+        }
+
+    def _cart(self, cart: CartContent) -> dict[str, Any]:
+        currency, value_minor = cart.foreign or (self._currency, cart.value_minor)
+        return {
+            "cart_id": cart.cart_id,
+            "value": format_money(value_minor, MINOR_DIGITS[currency]),
+            "currency": currency,
+            "items": [_item(item) for item in cart.items],
+            "checkout_url": cart.checkout_url,
+        }
+
+
+def _item(item: Item) -> dict[str, Any]:
+    whole = int(item.quantity)
+    shown: dict[str, Any] = {
+        "sku": item.sku,
+        "quantity": whole if whole == item.quantity else item.quantity,
+    }
+    if item.unit_price_micro is not None:
+        shown["unit_price"] = format_money(item.unit_price_micro, 6)
+    if item.name is not None:
+        shown["name"] = item.name
+    return shown
+
+
+def _cause(cause: Cause) -> dict[str, str | None]:
+    return {"kind": cause.kind, "event_id": cause.event_id, "event_type": cause.event_type}
+
+
+def _held_back(output: ActionCancelled | ActionSuppressed) -> dict[str, Any]:
+    shared = {
+        "event_id": output.event_id,
+        "schema_version": 1,
+        "customer_id": output.customer_id,
+        "campaign": output.campaign,
+        "reason": output.reason,
+        "decided_at": format_instant(output.decided_at_ms),
+    }
+    if isinstance(output, ActionCancelled):
+        return {**shared, "type": "action.cancelled", "action_id": output.action_id}
+    return {
+        **shared,
+        "type": "action.suppressed",
+        "step": output.step,
+        "detail": output.detail,
+    }

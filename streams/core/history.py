@@ -1,0 +1,173 @@
+"""How events change a customer's kept history. Order of arrival and repetition change nothing.
+
+Kept whole are all orders of the window plus a margin, at most `MAX_WHOLE_ORDERS`, and always the
+`MIN_WHOLE_ORDERS` latest. Older ones shrink to remnants, which still count and can still be
+returned or cancelled; what is older than every remnant is a lifetime sum.
+"""
+
+from hashlib import blake2b
+
+from streams.core.inputs import OrderCancelled, OrderPlaced, ReturnRegistered
+from streams.core.rules import Rules
+from streams.core.state import CustomerState, Folded, Order, Remnant, Return
+
+# Twelve gaps between orders need thirteen orders.
+MIN_WHOLE_ORDERS = 13
+# A state is read and written whole; 500 orders are about 50 KiB. More shrink to remnants of 30 bytes.
+MAX_WHOLE_ORDERS = 500
+# 20,000 remnants are about 600 KiB, under the 1 MiB of a record in rfm.state. In a window of two
+# years that is 27 orders a day: a reseller, for whom the lifetime sum is exact and the window is not.
+MAX_REMNANTS = 20_000
+
+
+def order_hash(order_id: str) -> int:
+    """64-bit hash by which a folded order is found again."""
+    return int.from_bytes(blake2b(order_id.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+def is_newer(at_ms: int, event_id: str, than_at_ms: int, than_event_id: str) -> bool:
+    """The greatest (occurred_at, event_id) wins."""
+    return (at_ms, event_id) > (than_at_ms, than_event_id)
+
+
+def record_order(state: CustomerState, event: OrderPlaced) -> bool:
+    """Add or replace one order; False where an equal or newer version of it is known."""
+    order_id = event.order_id
+    known = state.orders.get(order_id)
+    if known is not None and not is_newer(
+        event.occurred_at_ms, event.event_id, known.occurred_at_ms, known.event_id
+    ):
+        return False
+    if known is None and state.folded is not None and order_hash(order_id) in state.folded.remnants:
+        state.beyond_history_count += 1
+        return False
+    cancelled = known.cancelled if known else order_id in state.cancellations
+    state.orders[order_id] = Order(
+        event.occurred_at_ms, event.event_id, event.total_minor, cancelled, 0, event.foreign
+    )
+    if state.returns:
+        _sum_returns(state, order_id)
+    return True
+
+
+def record_cancellation(state: CustomerState, event: OrderCancelled) -> bool:
+    """Cancel an order, known or still to come; False where that is known already."""
+    order = state.orders.get(event.order_id)
+    if order is not None:
+        if order.cancelled:
+            return False
+        state.orders[event.order_id] = order._replace(cancelled=True)
+        return True
+    if _lower_remnant(state, event.order_id, None):
+        return True
+    known = state.cancellations.get(event.order_id)
+    if known is not None and known >= event.occurred_at_ms:
+        return False
+    state.cancellations[event.order_id] = event.occurred_at_ms
+    return True
+
+
+def record_return(state: CustomerState, event: ReturnRegistered) -> bool:
+    """Add or replace one return; False where an equal or newer version of it is known."""
+    known = state.returns.get(event.return_id)
+    if known is not None and not is_newer(
+        event.occurred_at_ms, event.event_id, known.occurred_at_ms, known.event_id
+    ):
+        return False
+    if event.order_id is not None and event.order_id not in state.orders:
+        if _lower_remnant(state, event.order_id, event.amount_minor):
+            return True
+    state.returns[event.return_id] = Return(
+        event.occurred_at_ms, event.event_id, event.order_id, event.amount_minor, event.foreign
+    )
+    for order_id in {event.order_id, known.order_id if known else None}:
+        if order_id is not None and order_id in state.orders:
+            _sum_returns(state, order_id)
+    return True
+
+
+def fold(state: CustomerState, now_ms: int, rules: Rules) -> None:
+    """Shrink what is older than the kept history at `now_ms`. Changes no fact inside the window."""
+    since = now_ms - rules.window_ms - rules.history_margin_ms
+    if len(state.orders) > MIN_WHOLE_ORDERS:
+        _fold_orders(state, since)
+    if state.returns:
+        _fold_returns(state, since)
+    if state.cancellations:
+        for order_id in [key for key, at in state.cancellations.items() if at <= since]:
+            del state.cancellations[order_id]
+
+
+def _sum_returns(state: CustomerState, order_id: str) -> None:
+    order = state.orders[order_id]
+    base_minor = own_minor = 0
+    for back in state.returns.values():
+        if back.order_id != order_id:
+            continue
+        base_minor += back.amount_minor
+        if order.foreign is None or own_minor < 0:
+            continue
+        if back.foreign is not None and back.foreign.currency == order.foreign.currency:
+            own_minor += back.foreign.amount_minor
+        else:
+            own_minor = -1
+    state.orders[order_id] = order._replace(returned_minor=base_minor, returned_own_minor=own_minor)
+
+
+def _lower_remnant(state: CustomerState, order_id: str, amount_minor: int | None) -> bool:
+    """Return (or, with no amount, cancel) a folded order; False where it is not a folded one."""
+    if state.folded is None:
+        return False
+    key = order_hash(order_id)
+    remnant = state.folded.remnants.get(key)
+    if remnant is None:
+        return False
+    state.beyond_history_count += 1
+    left = max(0, remnant.net_minor - amount_minor) if amount_minor is not None else 0
+    state.folded.remnants[key] = Remnant(remnant.occurred_at_ms, left, remnant.counts and left > 0)
+    return True
+
+
+def _fold_orders(state: CustomerState, since_ms: int) -> None:
+    oldest_ms = min(order.occurred_at_ms for order in state.orders.values())
+    if oldest_ms > since_ms and len(state.orders) <= MAX_WHOLE_ORDERS:
+        return
+    by_age = sorted(state.orders, key=lambda key: (state.orders[key].occurred_at_ms, key))
+    too_many = len(by_age) - MAX_WHOLE_ORDERS
+    gone = [
+        order_id
+        for index, order_id in enumerate(by_age[: len(by_age) - MIN_WHOLE_ORDERS])
+        if index < too_many or state.orders[order_id].occurred_at_ms <= since_ms
+    ]
+    if not gone:
+        return
+    folded = state.folded = state.folded or Folded()
+    for order_id in gone:
+        order = state.orders.pop(order_id)
+        folded.remnants[order_hash(order_id)] = Remnant(
+            order.occurred_at_ms, order.net_minor, order.counts
+        )
+    dropped = set(gone)
+    for return_id in [key for key, back in state.returns.items() if back.order_id in dropped]:
+        del state.returns[return_id]
+    if len(folded.remnants) > MAX_REMNANTS:
+        _drop_remnants(folded)
+
+
+def _drop_remnants(folded: Folded) -> None:
+    by_age = sorted(folded.remnants, key=lambda key: (folded.remnants[key].occurred_at_ms, key))
+    for key in by_age[: len(by_age) - MAX_REMNANTS]:
+        remnant = folded.remnants.pop(key)
+        if remnant.counts:
+            folded.order_count += 1
+            folded.net_minor += remnant.net_minor
+
+
+def _fold_returns(state: CustomerState, since_ms: int) -> None:
+    """Old returns without a known order become part of the lifetime sum."""
+    for return_id, back in list(state.returns.items()):
+        if back.occurred_at_ms > since_ms or back.order_id in state.orders:
+            continue
+        folded = state.folded = state.folded or Folded()
+        folded.net_minor -= back.amount_minor
+        del state.returns[return_id]

@@ -1,0 +1,177 @@
+"""Everything that can change a decision, as plain values.
+
+One journal record decodes to one of these. Times are whole milliseconds since 1970 (UTC), money is
+whole minor units of the base currency; where a shop sent another currency, its own amount stands
+beside it, because "fully returned" is judged in the order's currency.
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+AttributeValue = str | float | bool | list[str] | None
+
+
+class Foreign(NamedTuple):
+    """An amount as the shop sent it, in a currency that is not the base currency."""
+
+    currency: str
+    amount_minor: int
+
+
+class Item(NamedTuple):
+    """One line of an order, a return or a cart. Prices are millionths of the event's currency."""
+
+    sku: str
+    quantity: float
+    unit_price_micro: int | None = None
+    discount_minor: int = 0
+    unit_cost_micro: int | None = None
+    category: str | None = None
+    name: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class CustomerEvent:
+    """What every event of a customer carries.
+
+    `identity` is a 64-bit hash of (CloudEvents source or topic, type, event id): seen twice, it is
+    one event. `received_at_ms` is journal time, `occurred_at_ms` the shop's.
+    """
+
+    event_id: str
+    customer_id: str
+    occurred_at_ms: int
+    received_at_ms: int
+    identity: int
+    source: str
+    backfill: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class OrderPlaced(CustomerEvent):
+    """`total_minor` is what the customer pays for goods: after discount, before shipping."""
+
+    order_id: str
+    total_minor: int
+    discount_minor: int = 0
+    foreign: Foreign | None = None
+    coupons: list[str] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
+    channel: str | None = None
+    cart_id: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class OrderCancelled(CustomerEvent):
+    order_id: str
+    reason: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class ReturnRegistered(CustomerEvent):
+    """`order_id` is None where the shop does not know it, which is common."""
+
+    return_id: str
+    amount_minor: int
+    order_id: str | None = None
+    foreign: Foreign | None = None
+    items: list[Item] = field(default_factory=list)
+    reason: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class CartUpdated(CustomerEvent):
+    """An empty `items` means that the cart was emptied."""
+
+    cart_id: str
+    value_minor: int
+    foreign: Foreign | None = None
+    items: list[Item] = field(default_factory=list)
+    checkout_url: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class CartAbandoned(CartUpdated):
+    """The shop says itself that the cart was left."""
+
+
+@dataclass(slots=True, kw_only=True)
+class CustomerUpdated(CustomerEvent):
+    """`attributes` maps a name to its new value; None removes it."""
+
+    attributes: dict[str, AttributeValue]
+
+
+@dataclass(slots=True, kw_only=True)
+class ConsentChanged(CustomerEvent):
+    channel: str
+    granted: bool
+    consent_source: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class CustomerErased(CustomerEvent):
+    """State, timers and memberships go; events that occurred before it are ignored."""
+
+
+@dataclass(slots=True, kw_only=True)
+class CustomerMerged(CustomerEvent):
+    into_customer_id: str
+
+
+@dataclass(slots=True, kw_only=True)
+class ServiceContacted(CustomerEvent):
+    contact_id: str
+    channel: str
+    minutes: float | None = None
+    cost_minor: int | None = None
+    foreign: Foreign | None = None
+    topic: str | None = None
+    order_id: str | None = None
+    complaint: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class DeliveryReported(CustomerEvent):
+    action_id: str
+    channel: str
+    outcome: str
+    detail: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Tick:
+    """Time passed and nothing else: fires what is due at or before `received_at_ms`.
+
+    `continuous` is set where time is simulated: then it did not jump, and every timer fires with its
+    due instant as the partition's time, as it would have in a life without gaps.
+    """
+
+    received_at_ms: int
+    continuous: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class RulesApplied:
+    """From this record on the partition decides by `rules` (canonical JSON), under `version`."""
+
+    received_at_ms: int
+    version: int
+    rules: str
+
+
+Input = (
+    OrderPlaced
+    | OrderCancelled
+    | ReturnRegistered
+    | CartUpdated
+    | CartAbandoned
+    | CustomerUpdated
+    | ConsentChanged
+    | CustomerErased
+    | CustomerMerged
+    | ServiceContacted
+    | DeliveryReported
+    | Tick
+    | RulesApplied
+)

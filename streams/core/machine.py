@@ -1,0 +1,284 @@
+"""The whole product in one function: `apply(state, input) -> outputs`, with time as an input.
+
+`apply` takes one event of a customer at the partition's time, `fire` lets the clock reach a due
+instant of that customer. Both change the state they are given and return what to say. Nothing here
+reads a clock, a random source or the outside world, so the same journal gives the same decisions.
+
+The order at one instant for one customer: timers before the event; facts, then segments, then ends
+and starts of campaigns, then their steps by due instant, priority, name and key.
+"""
+
+from typing import NamedTuple
+
+from streams.core import profile
+from streams.core.campaigns import carts, progress
+from streams.core.facts import Facts, facts_at
+from streams.core.history import fold, record_cancellation, record_order, record_return
+from streams.core.inputs import (
+    CartAbandoned,
+    CartUpdated,
+    ConsentChanged,
+    CustomerErased,
+    CustomerEvent,
+    CustomerUpdated,
+    DeliveryReported,
+    OrderCancelled,
+    OrderPlaced,
+    ReturnRegistered,
+    ServiceContacted,
+)
+from streams.core.moment import Moment
+from streams.core.outputs import ActionSuppressed, Output, Scores, SegmentChanged
+from streams.core.rules import Rules
+from streams.core.schemes import rfm
+from streams.core.state import NO_MEMBERSHIP, CustomerState, Membership
+from streams.core.values import Cause, stable_id
+
+# What became of an event, for counting.
+APPLIED = "applied"
+DUPLICATE = "duplicate"
+SUPERSEDED = "superseded"
+ERASED = "before_erasure"
+
+
+class Step(NamedTuple):
+    """Outputs in order, what became of the event, and whether it came too late to start anything."""
+
+    outputs: list[Output]
+    note: str
+    late: bool = False
+
+
+def apply(
+    state: CustomerState, event: CustomerEvent, rules: Rules, now_ms: int, event_type: str
+) -> Step:
+    """Take in one event at partition time `now_ms`. All timers due by then have fired before."""
+    seen = state.seen
+    if event.identity in seen:
+        return Step([], DUPLICATE)
+    _remember(seen, event.identity, now_ms, rules)
+    if state.erased_at_ms is not None and event.occurred_at_ms <= state.erased_at_ms:
+        return Step([], ERASED)
+    late = now_ms - event.occurred_at_ms > rules.max_event_age_ms
+    moment = Moment(
+        rules,
+        now_ms,
+        event.occurred_at_ms,
+        Cause("backfill" if event.backfill else "event", event.event_id, event_type),
+        not event.backfill,
+    )
+    if state.rules_version != rules.version:
+        _adopt_rules(state, moment, now_ms)
+    if not _record(state, event, moment, late):
+        return Step(moment.outputs, SUPERSEDED, late)
+    if isinstance(event, CustomerErased):
+        moment.cause = Cause("erasure", event.event_id, event_type)
+    _settle(state, moment, now_ms)
+    return Step(moment.outputs, APPLIED, late)
+
+
+def fire(state: CustomerState, due_ms: int, rules: Rules, now_ms: int) -> Step:
+    """Let the clock reach `due_ms` (at most `now_ms`, the partition's time) for this customer."""
+    moment = Moment(rules, now_ms, due_ms, Cause("clock"))
+    if state.rules_version != rules.version:
+        _adopt_rules(state, moment, due_ms)
+    _settle(state, moment, due_ms)
+    return Step(moment.outputs, APPLIED)
+
+
+def _adopt_rules(state: CustomerState, moment: Moment, at_ms: int) -> None:
+    """Decide the customer anew under changed rules, so that what follows has its own cause."""
+    if state.memberships:
+        by_rules = Moment(moment.rules, moment.now_ms, at_ms, Cause("rules"))
+        by_rules.outputs = moment.outputs
+        state.rules_version = moment.rules.version
+        _settle(state, by_rules, at_ms)
+    state.rules_version = moment.rules.version
+
+
+def _remember(seen: dict[int, int], identity: int, now_ms: int, rules: Rules) -> None:
+    """Keep identities for the time in which producers retry; the oldest stand first."""
+    expired_ms = now_ms - rules.duplicates_ms
+    while seen:
+        oldest = next(iter(seen))
+        if seen[oldest] > expired_ms:
+            break
+        del seen[oldest]
+    seen[identity] = now_ms
+
+
+def _record(state: CustomerState, event: CustomerEvent, moment: Moment, late: bool) -> bool:
+    """Take the event into the state; False where a newer version of it is already there."""
+    match event:
+        case OrderPlaced():
+            recorded = record_order(state, event)
+            if recorded:
+                settled = carts.carts_ended_by(state, event)
+                progress.end_on_order(state, settled, moment)
+                for cart_id in settled:
+                    del state.carts[cart_id]
+        case OrderCancelled():
+            recorded = record_cancellation(state, event)
+        case ReturnRegistered():
+            recorded = record_return(state, event)
+        case CartUpdated():
+            recorded = _record_cart(state, event, moment, late)
+        case ServiceContacted():
+            recorded = True
+        case CustomerErased():
+            return _erase(state, event, moment)
+        case CustomerUpdated() | ConsentChanged() | DeliveryReported():
+            return profile.record(state, event)
+        case _:
+            raise TypeError(f"no rule for {type(event).__name__}")
+    state.last_event_at_ms = max(state.last_event_at_ms, event.occurred_at_ms)
+    return recorded
+
+
+def _record_cart(state: CustomerState, event: CartUpdated, moment: Moment, late: bool) -> bool:
+    if not carts.record_cart(state, event):
+        return False
+    cart_id = event.cart_id
+    cart = state.carts[cart_id]
+    if cart.event_id == event.event_id:
+        progress.end_runs(state, lambda run: run.key == cart_id, "cart_changed", moment)
+    if late and not cart.abandoned:
+        state.carts[cart_id] = cart._replace(abandoned=True)
+        _say_too_old(state, cart_id, moment)
+    elif isinstance(event, CartAbandoned):
+        _abandon(state, cart_id, moment)
+    return True
+
+
+def _say_too_old(state: CustomerState, cart_id: str, moment: Moment) -> None:
+    for campaign in moment.rules.cart_campaigns if moment.starts_campaigns else ():
+        moment.outputs.append(
+            ActionSuppressed(
+                event_id=stable_id(
+                    "late_event", state.customer_id, campaign.name, moment.cause.event_id or ""
+                ),
+                customer_id=state.customer_id,
+                campaign=campaign.name,
+                step=campaign.steps[0].name,
+                reason="late_event",
+                detail=f"cart {cart_id} changed {moment.now_ms - moment.effective_ms} ms ago",
+                decided_at_ms=moment.now_ms,
+            )
+        )
+
+
+def _abandon(state: CustomerState, cart_id: str, moment: Moment) -> None:
+    """Take this change of the cart as left, once, and start what that triggers."""
+    cart = state.carts[cart_id]
+    if cart.abandoned:
+        return
+    state.carts[cart_id] = cart._replace(abandoned=True)
+    if moment.starts_campaigns and not carts.is_settled(state, cart):
+        progress.start_for_cart(state, cart_id, moment)
+
+
+def _erase(state: CustomerState, event: CustomerErased, moment: Moment) -> bool:
+    """Forget everything that occurred up to the erasure; segments end in the change that follows."""
+    erased_at_ms = event.occurred_at_ms
+    progress.end_runs(state, lambda run: True, "customer_erased", moment)
+    for kept in (state.orders, state.returns, state.attributes, state.consents):
+        for key in [key for key, one in kept.items() if one.occurred_at_ms <= erased_at_ms]:
+            del kept[key]
+    state.carts = {
+        key: cart for key, cart in state.carts.items() if cart.changed_at_ms > erased_at_ms
+    }
+    state.cancellations = {
+        key: at for key, at in state.cancellations.items() if at > erased_at_ms
+    }
+    state.folded = None
+    state.starts = {}
+    state.beyond_history_count = 0
+    state.erased_at_ms = erased_at_ms
+    if state.last_event_at_ms <= erased_at_ms:
+        state.last_event_at_ms = 0
+    return True
+
+
+def _settle(state: CustomerState, moment: Moment, at_ms: int) -> None:
+    """Bring segments, campaigns and the next due instant up to `at_ms`."""
+    fold(state, moment.now_ms, moment.rules)
+    next_change_ms = _reclassify(state, moment, at_ms)
+    if state.carts:
+        _abandon_due_carts(state, moment, at_ms)
+        carts.drop_old_carts(state, moment.now_ms)
+    if state.runs:
+        progress.fire_due_steps(state, moment, at_ms)
+    _set_next_due(state, moment.rules, at_ms, next_change_ms)
+
+
+def _reclassify(state: CustomerState, moment: Moment, at_ms: int) -> int | None:
+    """Put the customer into the segment that holds at `at_ms`; returns its next change by time."""
+    rules = moment.rules
+    facts = facts_at(
+        state, at_ms, rules.window_ms, count_zero_value_orders=rules.count_zero_value_orders
+    )
+    scores = rfm.score(facts, rules, at_ms)
+    segment = rfm.classify(scores, rules)
+    known = state.memberships.get(rfm.NAME, NO_MEMBERSHIP)
+    if segment != known.segment:
+        # A late event became true when it occurred, but never before the change already said.
+        since_ms = max(moment.effective_ms, known.since_ms)
+        member = Membership(segment, known.segment, since_ms, known.sequence + 1)
+        state.memberships[rfm.NAME] = member
+        change = _change_of(state, member, scores, facts, moment)
+        moment.outputs.append(change)
+        progress.end_left_segments(state, change, moment)
+        progress.start_for_entry(state, change, moment)
+    return rfm.next_change_ms(facts, rules, at_ms)
+
+
+def _change_of(
+    state: CustomerState, member: Membership, scores: Scores | None, facts: Facts, moment: Moment
+) -> SegmentChanged:
+    cause = moment.cause
+    return SegmentChanged(
+        event_id=stable_id(
+            "segment.changed",
+            state.customer_id,
+            rfm.NAME,
+            str(member.sequence),
+            cause.kind,
+            cause.event_id or str(moment.effective_ms),
+        ),
+        customer_id=state.customer_id,
+        scheme=rfm.NAME,
+        previous=member.previous,
+        current=member.segment,
+        scores=scores,
+        facts=facts,
+        cause=cause,
+        effective_at_ms=member.since_ms,
+        decided_at_ms=moment.now_ms,
+        sequence=member.sequence,
+        rules_version=moment.rules.version,
+    )
+
+
+def _abandon_due_carts(state: CustomerState, moment: Moment, at_ms: int) -> None:
+    for cart_id in sorted(state.carts):
+        cart = state.carts[cart_id]
+        due_ms = carts.abandonment_due_ms(cart, moment.rules)
+        if due_ms is None or due_ms > at_ms:
+            continue
+        by_clock = Moment(moment.rules, moment.now_ms, due_ms, Cause("clock"))
+        by_clock.outputs = moment.outputs
+        _abandon(state, cart_id, by_clock)
+
+
+def _set_next_due(
+    state: CustomerState, rules: Rules, at_ms: int, next_change_ms: int | None
+) -> None:
+    due = next_change_ms
+    for cart in state.carts.values():
+        abandoned_ms = carts.abandonment_due_ms(cart, rules)
+        if abandoned_ms is not None and (due is None or abandoned_ms < due):
+            due = abandoned_ms
+    for run in state.runs:
+        if due is None or run.next_due_ms < due:
+            due = run.next_due_ms
+    state.next_due_ms = due

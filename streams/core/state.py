@@ -1,0 +1,167 @@
+"""What is known about one customer. Only the machine changes it.
+
+The parts are NamedTuples, which the codec writes as arrays; the whole is a slotted dataclass that is
+changed in place while a batch is decided and is dropped when that batch is aborted.
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from streams.core.inputs import AttributeValue, Foreign, Item
+from streams.core.values import Cause
+
+
+class Order(NamedTuple):
+    """One order, money in minor units of the base currency.
+
+    `returned_minor` is the sum of its known returns; `returned_own_minor` the same sum in the
+    order's own currency, or -1 where a return came in yet another one.
+    """
+
+    occurred_at_ms: int
+    event_id: str
+    total_minor: int
+    cancelled: bool = False
+    returned_minor: int = 0
+    foreign: Foreign | None = None
+    returned_own_minor: int = 0
+
+    @property
+    def fully_returned(self) -> bool:
+        """Returned > 0 and returned >= total, in the order's currency where that is known."""
+        if self.foreign is not None and self.returned_own_minor >= 0:
+            return 0 < self.returned_own_minor >= self.foreign.amount_minor
+        return 0 < self.returned_minor >= self.total_minor
+
+    @property
+    def counts(self) -> bool:
+        """A counting order is neither cancelled nor fully returned."""
+        return not self.cancelled and not self.fully_returned
+
+    @property
+    def net_minor(self) -> int:
+        """What is left of the total after its returns; never below zero, and 0 if it is gone."""
+        return max(0, self.total_minor - self.returned_minor) if self.counts else 0
+
+
+class Return(NamedTuple):
+    """One return. Without a known order it lowers the customer's sum at its own instant."""
+
+    occurred_at_ms: int
+    event_id: str
+    order_id: str | None
+    amount_minor: int
+    foreign: Foreign | None = None
+
+
+class Remnant(NamedTuple):
+    """What is kept of a folded order, so that a late return or cancellation still finds it."""
+
+    occurred_at_ms: int
+    net_minor: int
+    counts: bool
+
+
+@dataclass(slots=True)
+class Folded:
+    """What left the kept history: remnants of orders, and lifetime totals of all that is older.
+
+    `remnants` maps a 64-bit hash of the order id to what is left of it, oldest first. They still
+    count inside the window, to the millisecond; only what is older than every remnant is a sum.
+    """
+
+    order_count: int = 0
+    net_minor: int = 0
+    remnants: dict[int, Remnant] = field(default_factory=dict)
+
+
+class Membership(NamedTuple):
+    """The segment of one scheme. `since_ms` is the effective instant of the latest change."""
+
+    segment: str | None
+    previous: str | None
+    since_ms: int
+    sequence: int
+
+
+NO_MEMBERSHIP = Membership(None, None, 0, 0)
+
+
+class Attribute(NamedTuple):
+    value: AttributeValue
+    occurred_at_ms: int
+    event_id: str
+
+
+class Consent(NamedTuple):
+    granted: bool
+    occurred_at_ms: int
+    event_id: str
+
+
+class Cart(NamedTuple):
+    """A cart as of its latest change.
+
+    `abandoned` is set once this change was taken as left (or can never be: emptied, too old), so
+    that the shop's own event and our derivation are one.
+    """
+
+    changed_at_ms: int
+    event_id: str
+    value_minor: int
+    foreign: Foreign | None
+    items: tuple[Item, ...]
+    checkout_url: str | None
+    abandoned: bool
+
+
+class Run(NamedTuple):
+    """One customer's way through one campaign.
+
+    `base_ms` is the instant its step offsets count from; `next_due_ms` is when step number
+    `next_step` is due; `last_action_id` is the latest action asked for, open until `open_until_ms`.
+    """
+
+    campaign: str
+    key: str
+    version: int
+    base_ms: int
+    next_step: int
+    next_due_ms: int
+    cause: Cause
+    last_action_id: str | None = None
+    open_until_ms: int = 0
+
+
+@dataclass(slots=True)
+class CustomerState:
+    """Everything the rules may look at for one customer.
+
+    `seen` maps the identity of a recent event to the journal time at which it came, oldest first.
+    `starts` holds the latest start per campaign and per campaign group (`group:` + name).
+    `next_due_ms` is the next instant at which the passing of time alone may change anything.
+    """
+
+    customer_id: str
+    orders: dict[str, Order] = field(default_factory=dict)
+    returns: dict[str, Return] = field(default_factory=dict)
+    cancellations: dict[str, int] = field(default_factory=dict)
+    folded: Folded | None = None
+    seen: dict[int, int] = field(default_factory=dict)
+    memberships: dict[str, Membership] = field(default_factory=dict)
+    attributes: dict[str, Attribute] = field(default_factory=dict)
+    consents: dict[str, Consent] = field(default_factory=dict)
+    carts: dict[str, Cart] = field(default_factory=dict)
+    runs: list[Run] = field(default_factory=list)
+    starts: dict[str, int] = field(default_factory=dict)
+    last_event_at_ms: int = 0
+    erased_at_ms: int | None = None
+    beyond_history_count: int = 0
+    next_due_ms: int | None = None
+    merged_into: str | None = None
+    rules_version: int = 0
+
+    @property
+    def newest_order_at_ms(self) -> int:
+        """The instant of the newest order, counting or not; 0 without one."""
+        return max((order.occurred_at_ms for order in self.orders.values()), default=0)

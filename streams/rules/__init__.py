@@ -1,0 +1,1 @@
+"""Shipped rules, and how rule files become the journaled record."""

@@ -1,0 +1,197 @@
+"""Settings: environment variables `RFM_*`, then the TOML file of `--config`, then these defaults."""
+
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from schemas.currencies import MINOR_DIGITS
+from streams.errors import UsageError
+
+PREFIX = "RFM_"
+ConsentPolicy = Literal["deny", "after_purchase", "allow"]
+FourLimits = Annotated[list[Decimal], Field(min_length=4, max_length=4)]
+
+
+class Settings(BaseSettings):
+    """Everything a person may choose. Each field's description says what for."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    namespace: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9_-]{0,40}$",
+        description="Prefix of every topic, group, transactional id and Redis key.",
+    )
+    generation: int = Field(1, ge=1, description="Life of journal and state, 1 for the first.")
+    instance: str = Field(
+        "main",
+        pattern=r"^[A-Za-z0-9_.-]{1,80}$",
+        description="Stable name of this process; two processes of one role need two names.",
+    )
+    kafka_bootstrap_servers: str = Field("localhost:9092", description="Kafka, host:port,...")
+    kafka: dict[str, str] = Field(
+        default_factory=dict,
+        description="Further client settings by librdkafka's names, such as security.protocol.",
+    )
+    kafka_password: SecretStr | None = Field(None, description="sasl.password, kept out of sight.")
+    redis_url: SecretStr = Field(
+        SecretStr("redis://localhost:6379/0"), description="Redis, redis:// or rediss://."
+    )
+    partitions: int = Field(6, ge=1, le=1000, description="Journal partitions; fixed once created.")
+    replication_factor: int = Field(1, ge=1, le=9, description="Copies of each partition.")
+    clock: Literal["wall", "event"] = Field(
+        "wall", description="wall: time is now. event: time is what the events say (loads, demo)."
+    )
+    base_currency: str = Field("EUR", description="Currency of all sums and limits (ISO 4217).")
+    exchange_rates: dict[str, dict[date, Decimal]] = Field(
+        default_factory=dict,
+        description="Worth of one unit of a currency in the base currency, by first day it holds.",
+    )
+    guest_customer_ids: Annotated[frozenset[str], NoDecode] = Field(
+        frozenset({"", "0", "guest", "null"}),
+        description="Customer ids that stand for nobody; in the environment separated by commas.",
+    )
+    future_tolerance_s: int = Field(
+        300, ge=0, description="How far ahead of the clock an event's time may lie."
+    )
+    max_record_bytes: int = Field(
+        256 * 1024, ge=1024, le=8 * 1024 * 1024, description="Largest event that is used."
+    )
+    max_clock_difference_s: float = Field(
+        5.0, gt=0, description="Stop when this clock and the broker's differ by more."
+    )
+    metrics_host: str = Field("127.0.0.1", description="Where metrics and health are served.")
+    metrics_port: int = Field(9464, ge=0, le=65535, description="First port; 0 picks free ones.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least level of log lines."
+    )
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="auto: text on a terminal, else JSON."
+    )
+    rules_dir: Path | None = Field(
+        None, description="Folder with rfm.yaml and campaigns/*.yaml; the shipped rules if unset."
+    )
+    window_days: int = Field(730, ge=1, description="Orders younger than this make F and M.")
+    recency_limits_days: FourLimits = Field(
+        [Decimal(30), Decimal(90), Decimal(180), Decimal(365)],
+        description="Spans for R 5, 4, 3, 2; older is 1.",
+    )
+    frequency_limits: FourLimits = Field(
+        [Decimal(2), Decimal(4), Decimal(6), Decimal(10)], description="Orders for F 2, 3, 4, 5."
+    )
+    monetary_limits: FourLimits = Field(
+        [Decimal(100), Decimal(250), Decimal(500), Decimal(1000)],
+        description="Net money for M 2, 3, 4, 5, in the base currency.",
+    )
+    count_zero_value_orders: bool = Field(
+        default=True, description="Whether an order of value 0 counts."
+    )
+    max_event_age_hours: float = Field(
+        4, gt=0, description="Older events change state and start no campaign."
+    )
+    cart_abandoned_after_minutes: float = Field(
+        60, gt=0, description="A cart without update or order for this long is abandoned."
+    )
+    consent_unknown: dict[str, ConsentPolicy] = Field(
+        default_factory=dict,
+        description="Per channel, what to do with customers who never said yes or no (deny).",
+    )
+    max_batch_records: int = Field(
+        10_000, ge=1, le=100_000, description="Records per transaction; more is no faster."
+    )
+    cached_states: int = Field(
+        200_000, ge=0, description="Customers kept decoded per decide process, about 2 KB each."
+    )
+    shutdown_timeout_s: float = Field(
+        10.0, gt=0, description="After this a stopping process ends the hard way, which is safe."
+    )
+
+    @field_validator("guest_customer_ids", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return frozenset(value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("base_currency")
+    @classmethod
+    def _known_currency(cls, value: str) -> str:
+        if value not in MINOR_DIGITS:
+            raise ValueError(f"{value!r} is not a currency of ISO 4217")
+        return value
+
+    @model_validator(mode="after")
+    def _window_exceeds_recency(self) -> Self:
+        for name in ("recency_limits_days", "frequency_limits", "monetary_limits"):
+            limits = getattr(self, name)
+            if list(limits) != sorted(set(limits)):
+                raise ValueError(f"{name} must be four rising numbers")
+        if self.recency_limits_days[-1] >= self.window_days:
+            raise ValueError(
+                f"window_days ({self.window_days}) must exceed the largest recency limit "
+                f"({self.recency_limits_days[-1]}), or the lowest R always comes with the lowest "
+                "F and M"
+            )
+        return self
+
+    def kafka_config(self) -> dict[str, Any]:
+        """Client settings for librdkafka that every client shares."""
+        config: dict[str, Any] = {
+            "bootstrap.servers": self.kafka_bootstrap_servers,
+            "client.id": f"rfm-{self.instance}",
+            **self.kafka,
+        }
+        if self.kafka_password is not None:
+            config["sasl.password"] = self.kafka_password.get_secret_value()
+        return config
+
+
+def load_settings(config: Path | None = None, **overrides: object) -> Settings:
+    """Settings from the environment and, behind it, a TOML file; raises `UsageError` in one line."""
+    if config is not None and not config.is_file():
+        raise UsageError(f"--config {config}: no such file")
+
+    class _Sourced(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            sources = [init_settings, env_settings]
+            if config is not None:
+                sources.append(TomlConfigSettingsSource(settings_cls, config))
+            return tuple(sources)
+
+    try:
+        found = _Sourced(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise UsageError(_first_complaint(error)) from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"settings: {error}") from None
+    return Settings.model_construct(**dict(found))
+
+
+def _first_complaint(error: ValidationError) -> str:
+    first = error.errors()[0]
+    path = ".".join(str(part) for part in first["loc"])
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    message = first["msg"].removeprefix("Value error, ")
+    if not path:
+        return f"settings: {message}{more}"
+    known = path.split(".")[0] in Settings.model_fields
+    hint = f"set {PREFIX}{path.split('.')[0].upper()}" if known else "no such setting"
+    return f"settings: {path}: {message} ({hint}){more}"
