@@ -18,6 +18,7 @@ from streams.adapters.topics import CreationReport, create_topics
 from streams.codec.partition import RulesRecord
 from streams.codec.rates import Rates
 from streams.errors import Transient
+from streams.intake.reading import Limits
 from streams.rules.files import rules_text
 from streams.runtime.cycle import Cycle, CycleSettings, Measures, Step
 from streams.settings import Settings
@@ -112,3 +113,12 @@ def ensure_topics(settings: Settings) -> CreationReport:
 def ensure_rules(settings: Settings) -> RulesRecord:
     """The rules in force; on the very first start those of the settings become version 1."""
     return build_rules_log(settings).ensure(rules_text(settings), SystemClock().now_ms())
+
+
+def limits_of(settings: Settings) -> Limits:
+    """What intake refuses beyond the contracts."""
+    return Limits(
+        max_bytes=settings.max_record_bytes,
+        future_ms=settings.future_tolerance_s * 1000,
+        guest_ids=settings.guest_customer_ids,
+    )

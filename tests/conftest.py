@@ -21,13 +21,13 @@ _RUN = pytest.StashKey[servers.TestRun]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The controller (or the only process) opens the run; xdist workers inherit its variables."""
+    """Open the run in the controller or only process; xdist workers inherit its variables."""
     if not hasattr(config, "workerinput"):
         config.stash[_RUN] = servers.TestRun()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """The controller ends what any worker started."""
+    """End what any worker started, in the controller."""
     if _RUN in config.stash:
         config.stash[_RUN].end()
 
@@ -46,13 +46,13 @@ def redis_url() -> str:
 
 @pytest.fixture
 def namespace() -> str:
-    """A short prefix that no other test has, for topics, groups, transactional ids and keys."""
+    """Give a short prefix of this test's own for topics, groups, transactional ids and keys."""
     return f"t{uuid.uuid4().hex[:10]}"
 
 
 @pytest.fixture
 def server_dir() -> Iterator[Path]:
-    """A folder for servers' data, removed at once: pytest's own keeps those of three runs."""
+    """Give a folder for servers' data, removed at once: pytest's own keeps those of three runs."""
     folder = Path(tempfile.mkdtemp(prefix="private-", dir=servers.run_dir()))
     yield folder
     shutil.rmtree(folder)
@@ -60,13 +60,13 @@ def server_dir() -> Iterator[Path]:
 
 @pytest.fixture
 def private_kafka(server_dir: Path) -> Iterator[EmbeddedKafka]:
-    """A broker of this test's own, always embedded, to be stopped, killed and restarted."""
+    """Give a broker of this test's own, always embedded, to be stopped, killed and restarted."""
     with EmbeddedKafka.start(server_dir / "kafka") as broker:
         yield broker
 
 
 @pytest.fixture
 def private_redis(server_dir: Path) -> Iterator[EmbeddedRedis]:
-    """A Redis of this test's own, always embedded, to be killed, flushed and restored."""
+    """Give a Redis of this test's own, always embedded, to be killed, flushed and restored."""
     with EmbeddedRedis.start(server_dir / "redis") as server:
         yield server

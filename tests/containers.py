@@ -38,7 +38,7 @@ def docker_skip_reason() -> str | None:
 
 
 def start_kafka_container() -> tuple[DockerContainer, str]:
-    """A one-node KRaft broker with the embedded broker's settings; returns its bootstrap servers.
+    """Start a one-node broker with the embedded broker's settings; give its bootstrap servers.
 
     The host port is chosen first, because the broker must advertise it. The broker also speaks to
     itself (it asks its transaction coordinator whether offsets belong to an open transaction), and
@@ -76,7 +76,7 @@ def start_kafka_container() -> tuple[DockerContainer, str]:
 
 
 def start_redis_container() -> tuple[DockerContainer, str]:
-    """A Redis with the settings of docker-compose.yml; returns its URL."""
+    """Start a Redis with the settings of docker-compose.yml; give its URL."""
     port = find_free_port()
     container = DockerContainer(REDIS_IMAGE).with_command(
         "redis-server --protected-mode no --appendonly yes --maxmemory-policy noeviction"

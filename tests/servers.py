@@ -67,7 +67,7 @@ class TestRun:
 
 
 def run_dir() -> Path:
-    """The run's folder."""
+    """Give the run's folder."""
     return Path(os.environ[RUN_DIR_VARIABLE])
 
 

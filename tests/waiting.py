@@ -9,7 +9,7 @@ POLL_S = 0.05
 
 
 def wait_until(is_true: Callable[[], bool], timeout_s: float, what: str) -> None:
-    """Return once `is_true()`; fail the test with `what` when that takes longer than `timeout_s`."""
+    """Return once `is_true()`; fail the test with `what` after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while not is_true():
         if time.monotonic() > deadline:

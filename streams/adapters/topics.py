@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
@@ -13,6 +13,9 @@ from confluent_kafka.cimpl import NewTopic
 
 from schemas.topics import TOPICS, physical_name
 from streams.errors import Transient, UsageError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 TIMEOUT_S = 30.0
 LEADER_POLL_S = 0.05
@@ -60,7 +63,7 @@ class CreationReport:
 def plan_topics(
     namespace: str, generation: int, partitions: Mapping[str, int] | None = None
 ) -> tuple[WantedTopic, ...]:
-    """The whole table under a namespace and a generation.
+    """Give the whole table under a namespace and a generation.
 
     `partitions` overrides counts by the table's names (`rfm.journal`). Journal and state must have
     the same count: a partition of the state belongs to one of the journal. Raises UsageError.

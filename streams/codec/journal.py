@@ -25,7 +25,7 @@ KINDS: dict[int, type[inputs.Input]] = {
     32: inputs.Tick,
     33: inputs.RulesApplied,
 }
-EVENT_TYPES: dict[type[inputs.Input], str] = {
+EVENT_TYPES: dict[type, str] = {
     inputs.OrderPlaced: "order.placed",
     inputs.OrderCancelled: "order.cancelled",
     inputs.ReturnRegistered: "return.registered",

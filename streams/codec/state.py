@@ -92,6 +92,11 @@ def decode_state(customer_id: str, value: bytes) -> CustomerState:
             f"the stored state of a customer cannot be read as version {VERSION} ({error}); a newer "
             "worker may have written it: run that release, or `rfm-streams redis rebuild`"
         ) from error
+    if record.version != VERSION:
+        raise BrokenInvariant(
+            f"the stored state of a customer has version {record.version}, this release reads "
+            f"{VERSION}; run the release that wrote it, or `rfm-streams redis rebuild`"
+        )
     folded = record.folded
     return CustomerState(
         customer_id=customer_id,

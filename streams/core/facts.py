@@ -58,7 +58,7 @@ def facts_at(
             continue
         at = order.occurred_at_ms
         counts, order_net = True, total
-        if order.returned_minor:
+        if order.returned_minor or order.returned_own_minor:
             counts, order_net = order.counts, order.net_minor
         if at > since:
             gross += total
@@ -78,7 +78,7 @@ def facts_at(
         lifetime_count += state.folded.order_count
         lifetime_net += state.folded.net_minor
         for at, order_net, counts in state.folded.remnants.values():
-            if not counts:
+            if not counts or (not order_net and not count_zero_value_orders):
                 continue
             lifetime_count += 1
             lifetime_net += order_net

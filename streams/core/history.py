@@ -18,6 +18,10 @@ MAX_WHOLE_ORDERS = 500
 # 20,000 remnants are about 600 KiB, under the 1 MiB of a record in rfm.state. In a window of two
 # years that is 27 orders a day: a reseller, for whom the lifetime sum is exact and the window is not.
 MAX_REMNANTS = 20_000
+# Returns without a known order, and cancellations: 50 bytes each, so 250 KiB at most of either. Who
+# sends more than six a day for two years has the oldest in the lifetime sum (cancellations: dropped).
+MAX_RETURNS = 5_000
+MAX_CANCELLATIONS = 5_000
 
 
 def order_hash(order_id: str) -> int:
@@ -41,7 +45,7 @@ def record_order(state: CustomerState, event: OrderPlaced) -> bool:
     if known is None and state.folded is not None and order_hash(order_id) in state.folded.remnants:
         state.beyond_history_count += 1
         return False
-    cancelled = known.cancelled if known else order_id in state.cancellations
+    cancelled = order_id in state.cancellations or (known is not None and known.cancelled)
     state.orders[order_id] = Order(
         event.occurred_at_ms, event.event_id, event.total_minor, cancelled, 0, event.foreign
     )
@@ -53,17 +57,17 @@ def record_order(state: CustomerState, event: OrderPlaced) -> bool:
 def record_cancellation(state: CustomerState, event: OrderCancelled) -> bool:
     """Cancel an order, known or still to come; False where that is known already."""
     order = state.orders.get(event.order_id)
-    if order is not None:
-        if order.cancelled:
-            return False
-        state.orders[event.order_id] = order._replace(cancelled=True)
-        return True
-    if _lower_remnant(state, event.order_id, None):
+    if order is None and _lower_remnant(state, event.order_id, None):
         return True
     known = state.cancellations.get(event.order_id)
     if known is not None and known >= event.occurred_at_ms:
         return False
+    # Kept for a known order too: an erasure asks when it was cancelled.
     state.cancellations[event.order_id] = event.occurred_at_ms
+    if order is not None:
+        if order.cancelled:
+            return False
+        state.orders[event.order_id] = order._replace(cancelled=True)
     return True
 
 
@@ -74,15 +78,19 @@ def record_return(state: CustomerState, event: ReturnRegistered) -> bool:
         event.occurred_at_ms, event.event_id, known.occurred_at_ms, known.event_id
     ):
         return False
-    if event.order_id is not None and event.order_id not in state.orders:
-        if _lower_remnant(state, event.order_id, event.amount_minor):
-            return True
+    order_id = event.order_id
+    if (
+        order_id is not None
+        and order_id not in state.orders
+        and _lower_remnant(state, order_id, event.amount_minor)
+    ):
+        return True
     state.returns[event.return_id] = Return(
         event.occurred_at_ms, event.event_id, event.order_id, event.amount_minor, event.foreign
     )
-    for order_id in {event.order_id, known.order_id if known else None}:
-        if order_id is not None and order_id in state.orders:
-            _sum_returns(state, order_id)
+    for changed_id in {order_id, known.order_id if known else None}:
+        if changed_id is not None and changed_id in state.orders:
+            _sum_returns(state, changed_id)
     return True
 
 
@@ -94,8 +102,27 @@ def fold(state: CustomerState, now_ms: int, rules: Rules) -> None:
     if state.returns:
         _fold_returns(state, since)
     if state.cancellations:
-        for order_id in [key for key, at in state.cancellations.items() if at <= since]:
-            del state.cancellations[order_id]
+        _forget_cancellations(state.cancellations, since)
+
+
+def forget_until(state: CustomerState, erased_at_ms: int) -> None:
+    """Erase orders, returns and cancellations that occurred up to `erased_at_ms`.
+
+    What stays is as if the erased had never come: an order version that is younger than the erasure
+    is not lowered by a return, nor cancelled, from before it.
+    """
+    state.folded = None
+    state.beyond_history_count = 0
+    for return_id in [k for k, one in state.returns.items() if one.occurred_at_ms <= erased_at_ms]:
+        del state.returns[return_id]
+    for order_id in [key for key, at in state.cancellations.items() if at <= erased_at_ms]:
+        del state.cancellations[order_id]
+    for order_id, order in list(state.orders.items()):
+        if order.occurred_at_ms <= erased_at_ms:
+            del state.orders[order_id]
+            continue
+        state.orders[order_id] = order._replace(cancelled=order_id in state.cancellations)
+        _sum_returns(state, order_id)
 
 
 def _sum_returns(state: CustomerState, order_id: str) -> None:
@@ -147,6 +174,7 @@ def _fold_orders(state: CustomerState, since_ms: int) -> None:
         folded.remnants[order_hash(order_id)] = Remnant(
             order.occurred_at_ms, order.net_minor, order.counts
         )
+        state.cancellations.pop(order_id, None)
     dropped = set(gone)
     for return_id in [key for key, back in state.returns.items() if back.order_id in dropped]:
         del state.returns[return_id]
@@ -165,9 +193,20 @@ def _drop_remnants(folded: Folded) -> None:
 
 def _fold_returns(state: CustomerState, since_ms: int) -> None:
     """Old returns without a known order become part of the lifetime sum."""
-    for return_id, back in list(state.returns.items()):
-        if back.occurred_at_ms > since_ms or back.order_id in state.orders:
-            continue
+    waiting = [key for key, one in state.returns.items() if one.order_id not in state.orders]
+    gone = [key for key in waiting if state.returns[key].occurred_at_ms <= since_ms]
+    if len(waiting) - len(gone) > MAX_RETURNS:
+        waiting.sort(key=lambda key: (state.returns[key].occurred_at_ms, key))
+        gone = waiting[: len(waiting) - MAX_RETURNS]
+    for return_id in gone:
         folded = state.folded = state.folded or Folded()
-        folded.net_minor -= back.amount_minor
-        del state.returns[return_id]
+        folded.net_minor -= state.returns.pop(return_id).amount_minor
+
+
+def _forget_cancellations(cancellations: dict[str, int], since_ms: int) -> None:
+    for order_id in [key for key, at in cancellations.items() if at <= since_ms]:
+        del cancellations[order_id]
+    if len(cancellations) > MAX_CANCELLATIONS:
+        by_age = sorted(cancellations, key=lambda key: (cancellations[key], key))
+        for order_id in by_age[: len(by_age) - MAX_CANCELLATIONS]:
+            del cancellations[order_id]

@@ -13,7 +13,13 @@ from typing import NamedTuple
 from streams.core import profile
 from streams.core.campaigns import carts, progress
 from streams.core.facts import Facts, facts_at
-from streams.core.history import fold, record_cancellation, record_order, record_return
+from streams.core.history import (
+    fold,
+    forget_until,
+    record_cancellation,
+    record_order,
+    record_return,
+)
 from streams.core.inputs import (
     CartAbandoned,
     CartUpdated,
@@ -39,6 +45,10 @@ APPLIED = "applied"
 DUPLICATE = "duplicate"
 SUPERSEDED = "superseded"
 ERASED = "before_erasure"
+
+# Identities are 18 bytes: 180 KiB at most. An event repeated beyond it is still recognised by what
+# it is about (order, return, cart); this bound only keeps a robot's state under a record's size.
+MAX_SEEN = 10_000
 
 
 class Step(NamedTuple):
@@ -81,19 +91,20 @@ def fire(state: CustomerState, due_ms: int, rules: Rules, now_ms: int) -> Step:
     """Let the clock reach `due_ms` (at most `now_ms`, the partition's time) for this customer."""
     moment = Moment(rules, now_ms, due_ms, Cause("clock"))
     if state.rules_version != rules.version:
-        _adopt_rules(state, moment, due_ms)
+        # Just before, so that what the clock changes now is not taken for a change of the rules.
+        _adopt_rules(state, moment, due_ms - 1)
     _settle(state, moment, due_ms)
     return Step(moment.outputs, APPLIED)
 
 
 def _adopt_rules(state: CustomerState, moment: Moment, at_ms: int) -> None:
     """Decide the customer anew under changed rules, so that what follows has its own cause."""
-    if state.memberships:
+    is_new = state.rules_version == 0
+    state.rules_version = moment.rules.version
+    if not is_new:
         by_rules = Moment(moment.rules, moment.now_ms, at_ms, Cause("rules"))
         by_rules.outputs = moment.outputs
-        state.rules_version = moment.rules.version
         _settle(state, by_rules, at_ms)
-    state.rules_version = moment.rules.version
 
 
 def _remember(seen: dict[int, int], identity: int, now_ms: int, rules: Rules) -> None:
@@ -101,7 +112,7 @@ def _remember(seen: dict[int, int], identity: int, now_ms: int, rules: Rules) ->
     expired_ms = now_ms - rules.duplicates_ms
     while seen:
         oldest = next(iter(seen))
-        if seen[oldest] > expired_ms:
+        if seen[oldest] > expired_ms and len(seen) < MAX_SEEN:
             break
         del seen[oldest]
     seen[identity] = now_ms
@@ -141,7 +152,7 @@ def _record_cart(state: CustomerState, event: CartUpdated, moment: Moment, late:
     cart_id = event.cart_id
     cart = state.carts[cart_id]
     if cart.event_id == event.event_id:
-        progress.end_runs(state, lambda run: run.key == cart_id, "cart_changed", moment)
+        progress.end_runs_of_cart(state, cart_id, "cart_changed", moment)
     if late and not cart.abandoned:
         state.carts[cart_id] = cart._replace(abandoned=True)
         _say_too_old(state, cart_id, moment)
@@ -181,18 +192,17 @@ def _erase(state: CustomerState, event: CustomerErased, moment: Moment) -> bool:
     """Forget everything that occurred up to the erasure; segments end in the change that follows."""
     erased_at_ms = event.occurred_at_ms
     progress.end_runs(state, lambda run: True, "customer_erased", moment)
-    for kept in (state.orders, state.returns, state.attributes, state.consents):
-        for key in [key for key, one in kept.items() if one.occurred_at_ms <= erased_at_ms]:
-            del kept[key]
+    forget_until(state, erased_at_ms)
+    state.attributes = {
+        key: one for key, one in state.attributes.items() if one.occurred_at_ms > erased_at_ms
+    }
+    state.consents = {
+        key: one for key, one in state.consents.items() if one.occurred_at_ms > erased_at_ms
+    }
     state.carts = {
         key: cart for key, cart in state.carts.items() if cart.changed_at_ms > erased_at_ms
     }
-    state.cancellations = {
-        key: at for key, at in state.cancellations.items() if at > erased_at_ms
-    }
-    state.folded = None
     state.starts = {}
-    state.beyond_history_count = 0
     state.erased_at_ms = erased_at_ms
     if state.last_event_at_ms <= erased_at_ms:
         state.last_event_at_ms = 0
@@ -201,11 +211,12 @@ def _erase(state: CustomerState, event: CustomerErased, moment: Moment) -> bool:
 
 def _settle(state: CustomerState, moment: Moment, at_ms: int) -> None:
     """Bring segments, campaigns and the next due instant up to `at_ms`."""
-    fold(state, moment.now_ms, moment.rules)
+    # By the instant decided about: an overdue timer still sees the window as it was then.
+    fold(state, at_ms, moment.rules)
     next_change_ms = _reclassify(state, moment, at_ms)
     if state.carts:
         _abandon_due_carts(state, moment, at_ms)
-        carts.drop_old_carts(state, moment.now_ms)
+        carts.drop_old_carts(state, at_ms)
     if state.runs:
         progress.fire_due_steps(state, moment, at_ms)
     _set_next_due(state, moment.rules, at_ms, next_change_ms)
@@ -265,7 +276,10 @@ def _abandon_due_carts(state: CustomerState, moment: Moment, at_ms: int) -> None
         due_ms = carts.abandonment_due_ms(cart, moment.rules)
         if due_ms is None or due_ms > at_ms:
             continue
-        by_clock = Moment(moment.rules, moment.now_ms, due_ms, Cause("clock"))
+        # The cart's event tells two changes at one instant apart, in the ids of their actions.
+        cause = Cause("clock", cart.event_id, "cart.updated")
+        # Due already while a back-filled event is taken in: that is the event's doing.
+        by_clock = Moment(moment.rules, moment.now_ms, due_ms, cause, moment.starts_campaigns)
         by_clock.outputs = moment.outputs
         _abandon(state, cart_id, by_clock)
 

@@ -1,24 +1,19 @@
-"""JSON Lines of contract events: sorted by time, otherwise the bytes as they are.
+"""JSON Lines of contract events: in the order of the file, the bytes as they are.
 
-A line that is no usable event is passed on too, to the topic it most likely belongs to, so that
-intake refuses it with its reason. Sorting is a merge of sorted runs in a private folder: memory
-holds one run.
+The order of a file is an order of arrival, so late events stay late. A line that is no usable event
+is passed on too, to the topic it most likely belongs to, so that intake refuses it with its reason.
 """
 
 import gzip
-import heapq
-import marshal
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
-from operator import itemgetter
+from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
 
-from schemas.fields import parse_instant_ms
+from schemas.fields import read_instant_ms
 from schemas.registry import INBOUND_TYPES
 from streams.errors import UsageError
 from streams.files.events import Event
@@ -29,80 +24,41 @@ ENDINGS = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".json", ".json.gz")
 # Where a line goes whose type cannot be told.
 FALLBACK_TOPIC = "shop.orders"
 UNKNOWN = "unknown"
-# A run is what memory holds: about 64 MiB of lines.
-_RUN_BYTES = 64 << 20
 _TYPE = re.compile(rb'"type"\s*:\s*"([a-z.]{1,40})"')
 
 _decode = msgspec.json.Decoder().decode
-_Line = tuple[int, int, str, str, str | None, bytes]  # at_ms, number, topic, type, key, value
 
 
 class JsonLines:
-    """The lines of some files, in order of `occurred_at`, then as they stand in the files."""
+    """The lines of some files, one after the other."""
 
     def __init__(self, paths: list[Path], until_ms: int | None, report: ReadReport) -> None:
-        """Read and sort all lines. Raises UsageError where a file cannot be read."""
-        self._closing = ExitStack()
+        """Count all lines. Raises UsageError where a file cannot be read."""
+        self._paths = paths
+        self._until_ms = until_ms
         self._report = report
-        self._runs: list[Path] = []
-        self._last_run: list[_Line] = []
         self.line_count = 0
-        try:
-            self._folder = Path(
-                self._closing.enter_context(TemporaryDirectory(prefix="rfm-lines-"))
-            )
-            self._sort(paths, until_ms)
-        except BaseException:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """Remove the runs. Closing twice is fine."""
-        self._closing.close()
+        for path in paths:
+            for value in _lines(path):
+                report.row_count += 1
+                if self._is_wanted(_look(value)[3]):
+                    self.line_count += 1
+                else:
+                    report.left_out[AFTER_UNTIL] += 1
 
     def events(self) -> Iterator[Event]:
-        """Merge the runs."""
-        runs: list[Iterator[_Line]] = [_load_run(path) for path in self._runs]
-        for at_ms, _, topic, event_type, key, value in heapq.merge(
-            *runs, self._last_run, key=itemgetter(0, 1)
-        ):
-            self._report.events[event_type] += 1
-            yield Event(topic, key, value, at_ms)
-
-    def _sort(self, paths: list[Path], until_ms: int | None) -> None:
-        size = 0
-        for line in self._read(paths, until_ms):
-            self._last_run.append(line)
-            size += len(line[5]) + 200
-            if size > _RUN_BYTES:
-                self._save_run()
-                size = 0
-        self._last_run.sort(key=itemgetter(0, 1))
-
-    def _save_run(self) -> None:
-        self._last_run.sort(key=itemgetter(0, 1))
-        path = self._folder / str(len(self._runs))
-        with path.open("wb") as file:
-            for line in self._last_run:
-                marshal.dump(line, file)
-        self._runs.append(path)
-        self._last_run = []
-
-    def _read(self, paths: list[Path], until_ms: int | None) -> Iterator[_Line]:
-        for path in paths:
-            before_ms = 0
+        """Yield the lines as events; one without a time of its own has that of the line before."""
+        at_ms = 0
+        for path in self._paths:
             for value in _lines(path):
-                self._report.row_count += 1
-                topic, event_type, key, at_ms = _look(value)
-                if at_ms is None:
-                    # No time of its own: it stays beside its neighbours, and is never left out.
-                    at_ms = before_ms
-                elif until_ms is not None and at_ms > until_ms:
-                    self._report.left_out[AFTER_UNTIL] += 1
-                    continue
-                before_ms = at_ms
-                self.line_count += 1
-                yield at_ms, self.line_count, topic, event_type, key, value
+                topic, event_type, key, found_ms = _look(value)
+                if self._is_wanted(found_ms):
+                    at_ms = found_ms if found_ms is not None else at_ms
+                    self._report.events[event_type] += 1
+                    yield Event(topic, key, value, at_ms)
+
+    def _is_wanted(self, at_ms: int | None) -> bool:
+        return at_ms is None or self._until_ms is None or at_ms <= self._until_ms
 
 
 def _lines(path: Path) -> Iterator[bytes]:
@@ -149,12 +105,6 @@ def _instant_ms(text: object) -> int | None:
     if not isinstance(text, str):
         return None
     try:
-        return parse_instant_ms(text)
+        return read_instant_ms(text)
     except (ValueError, TypeError):  # TypeError: a time without offset has no instant
         return None
-
-
-def _load_run(path: Path) -> Iterator[_Line]:
-    with path.open("rb") as file, suppress(EOFError):
-        while True:
-            yield marshal.load(file)  # noqa: S302 - our own file in our own folder

@@ -1,4 +1,4 @@
-"""Files into contract events in order of time: the one door of this package.
+"""Files into contract events: the one door of this package.
 
 CSV and Parquet need a mapping (streams/files/mapping.py); JSON Lines are contract events already.
 """
@@ -26,7 +26,7 @@ _HEAD_NO = itemgetter(0)
 
 
 class EventStream(Iterator[Event]):
-    """Events in order of `occurred_at_ms`, equal ones as they stand in the files.
+    """Events of tables in order of `occurred_at_ms`, of JSON Lines in the order of the files.
 
     `event_count` is known from the start; `report` is complete at the end. Closes itself at the end
     or as a context manager.
@@ -76,7 +76,7 @@ def read_events(
 ) -> EventStream:
     """Read all files and stream their events; those after `until_ms` (UTC) are left out, counted.
 
-    The files are loaded and sorted before this returns; memory is bounded, disk takes the rest.
+    Tables are loaded and sorted before this returns; memory is bounded, disk takes the rest.
     Raises UsageError for files that cannot be read or do not fit the mapping.
     """
     if mapping is None:
@@ -107,7 +107,7 @@ def _read_json_lines(paths: list[Path], until_ms: int | None) -> EventStream:
             )
     report = ReadReport()
     lines = JsonLines(paths, until_ms, report)
-    return EventStream(lines.events(), lines.line_count, report, lines.close)
+    return EventStream(lines.events(), lines.line_count, report, lambda: None)
 
 
 def _read_tables(paths: list[Path], mapping: Mapping, until_ms: int | None) -> EventStream:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from streams.core import machine
 from streams.core.inputs import CustomerEvent, Input, RulesApplied, Tick
 from streams.core.outputs import Output
-from streams.core.rules import Rules, compile_rules
+from streams.core.rules import Rules, RulesError, compile_rules
 from streams.core.state import CustomerState
 from streams.errors import BrokenInvariant
 from streams.runtime.timers import TimerHeap
@@ -19,7 +19,7 @@ from streams.runtime.timers import TimerHeap
 # well within the transaction timeout of 15 s; the next one goes on behind them.
 MAX_TIMERS = 5_000
 
-NameType = Callable[[type[Input]], str]
+NameType = Callable[[type], str]
 
 
 @dataclass(slots=True)
@@ -131,9 +131,7 @@ class BatchDecider:
         if step.note != machine.DUPLICATE:
             self._keep(state, step.outputs, due_before_ms)
 
-    def _keep(
-        self, state: CustomerState, outputs: list[Output], due_before_ms: int | None
-    ) -> None:
+    def _keep(self, state: CustomerState, outputs: list[Output], due_before_ms: int | None) -> None:
         decided = self._decided
         if outputs:
             decided.outputs += outputs
@@ -145,7 +143,13 @@ class BatchDecider:
         decided = self._decided
         if decided.rules is not None and record.version <= decided.rules.version:
             return
-        decided.rules = compile_rules(record.rules, record.version)
+        try:
+            decided.rules = compile_rules(record.rules, record.version)
+        except RulesError as error:
+            raise BrokenInvariant(
+                f"the journaled rules cannot be decided by ({error}); a newer release may have "
+                "written them: run that release"
+            ) from error
         decided.rules_record = record
 
     def _rules(self) -> Rules:

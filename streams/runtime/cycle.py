@@ -65,6 +65,7 @@ class CycleSettings:
     """Bounds of a cycle; the reasons stand with the settings of the same names."""
 
     max_records: int = 10_000
+    max_timers: int = MAX_TIMERS
     poll_timeout_s: float = 0.02
     cached_states: int = 200_000
     tick_every_ms: int = 100
@@ -226,7 +227,7 @@ class Cycle:
             until_ms,
             lambda after, limit: self._store.load_timers(number, base, after, limit),
         )
-        wanted = dict.fromkeys(partition.timers.due_customers(until_ms, MAX_TIMERS))
+        wanted = dict.fromkeys(partition.timers.due_customers(until_ms, self._settings.max_timers))
         for _, record in inputs:
             if isinstance(record, CustomerEvent):
                 wanted[record.customer_id] = None
@@ -258,7 +259,7 @@ class Cycle:
                 batch.working[number],
             )
             batch.decided[number] = BatchDecider(
-                partition.timers, decided, EVENT_TYPES.__getitem__
+                partition.timers, decided, EVENT_TYPES.__getitem__, self._settings.max_timers
             ).decide(inputs)
         return True
 

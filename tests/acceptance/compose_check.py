@@ -1,8 +1,9 @@
-"""Brings docker-compose.yml up, publishes from outside, kills every container, compares, takes down.
+"""Check docker-compose.yml for real: up, load, kill everything, compare, down.
 
-`make compose-check` runs it. Every customer places one order, so after everything:
-the journal holds each order once, each customer has one segment change (from null, sequence 1), and
-Redis holds each customer. Exit code 0 when all of that is so; what differs is printed otherwise.
+`make compose-check` runs it. Orders come from this host without pause meanwhile. Every customer
+places one, so after everything the journal holds each order once, each customer has one segment
+change (sequence 1), and Redis holds each customer. Exit code 0 when all of that is so; what differs
+is printed otherwise.
 """
 
 import argparse
@@ -31,13 +32,19 @@ HEALTHY_TIMEOUT_S = 240
 SETTLE_TIMEOUT_S = 180
 DOWN_S = 3.0
 PAUSE_BETWEEN_ORDERS_S = 0.005
+# Process 1 of the container is Docker's init; its children are our program.
+KILL_PROGRAM = """
+import os
+for pid in open("/proc/1/task/1/children").read().split():
+    os.kill(int(pid), 9)
+"""
 
 Counted = TypeVar("Counted", str, tuple[str, int])
 
 console = Console(stderr=True)
 
 
-class CheckFailed(Exception):
+class CheckFailedError(Exception):
     """What differs, in one line."""
 
 
@@ -56,12 +63,12 @@ class Compose:
         }
 
     def run(self, *arguments: str) -> str:
-        """One docker-compose command; its output. Raises CheckFailed with its last line."""
+        """One docker-compose command; its output. Raises CheckFailedError with its last line."""
         command = ["docker-compose", "-p", self.project, "-f", str(ROOT / "docker-compose.yml")]
         return _run([*command, *arguments], self._environment)
 
     def container(self, service: str) -> str:
-        """The container's id."""
+        """Give the container's id."""
         return self.run("ps", "-q", service).strip()
 
     def inspect(self, service: str, template: str) -> str:
@@ -109,7 +116,7 @@ class Shop:
         left = self._producer.flush(300)
         if left or self.failures:
             message = f"{left} orders unacknowledged, failed: {self.failures[:3]}"
-            raise CheckFailed(message)
+            raise CheckFailedError(message)
 
     def _publish_orders(self) -> None:
         while not self._stop.wait(PAUSE_BETWEEN_ORDERS_S):
@@ -143,7 +150,7 @@ def main() -> int:
     compose = Compose()
     try:
         check(compose)
-    except CheckFailed as failure:
+    except CheckFailedError as failure:
         console.print(f"[red]FAILED[/red] {failure}", soft_wrap=True)
         console.print(compose.run("logs", "--tail", "30"), markup=False, highlight=False)
         return 1
@@ -183,9 +190,7 @@ def die_within(compose: Compose, service: str) -> None:
     """SIGKILL the program inside the container; Docker must start it again by itself."""
     say(f"killing the program inside {service}")
     starts = int(compose.inspect(service, "{{.RestartCount}}"))
-    # Process 1 is Docker's init, its children are ours.
-    kill = "import os, signal; [os.kill(int(p), 9) for p in open('/proc/1/task/1/children').read().split() if int(p) != os.getpid()]"
-    docker("exec", compose.container(service), "python", "-c", kill, may_fail=True)
+    docker("exec", compose.container(service), "python", "-c", KILL_PROGRAM, may_fail=True)
     wait_until(
         lambda: int(compose.inspect(service, "{{.RestartCount}}")) > starts,
         60,
@@ -255,7 +260,7 @@ def fetch_all(bootstrap_servers: str, topic: str) -> list[Message]:
         while open_partitions:
             message = consumer.poll(60)
             if message is None:
-                raise CheckFailed(f"{topic} cannot be read to its end")  # noqa: EM102, TRY003
+                raise CheckFailedError(f"{topic} cannot be read to its end")  # noqa: EM102, TRY003
             error = message.error()
             if error is None:
                 records.append(message)
@@ -276,18 +281,18 @@ def settle(count: Callable[[], Counter[Counted]], wanted: Counter[Counted], what
                 f"{what}: {found.total()} found, {wanted.total()} wanted; "
                 f"too many {list(surplus)[:3]}, missing {list(lack)[:3]}"
             )
-            raise CheckFailed(message)
+            raise CheckFailedError(message)
         time.sleep(2)
     say(f"{found.total()} {what}: as wanted")
 
 
 def wait_until(is_true: Callable[[], bool], timeout_s: float, what: str) -> None:
-    """Return once `is_true()`; CheckFailed after `timeout_s`."""
+    """Return once `is_true()`; CheckFailedError after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while not is_true():
         if time.monotonic() > deadline:
             message = f"waited {timeout_s:g} s in vain until {what}"
-            raise CheckFailed(message)
+            raise CheckFailedError(message)
         time.sleep(0.5)
 
 
@@ -305,7 +310,7 @@ def _run(command: list[str], environment: dict[str, str], *, may_fail: bool = Fa
     run = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if run.returncode and not may_fail:
         message = f"{' '.join(command)}: {run.stderr.strip()[-500:]}"
-        raise CheckFailed(message)
+        raise CheckFailedError(message)
     return run.stdout.strip()
 
 

@@ -1,13 +1,11 @@
-"""JSON Lines: in order of time, every line, byte for byte."""
+"""JSON Lines: in the order of the file, every line, byte for byte."""
 
 import gzip
 import json
 from pathlib import Path
-from random import Random
 
 import pytest
 
-from streams.files import json_lines
 from streams.files.reading import Event, count_events, read_events
 
 
@@ -23,7 +21,7 @@ def _file(folder: Path, *lines: bytes, name: str = "events.jsonl", end: bytes = 
     return path
 
 
-def test_lines_come_in_order_of_time_and_then_of_file(tmp_path: Path) -> None:
+def test_lines_come_in_the_order_of_the_files(tmp_path: Path) -> None:
     late, early = _line(1, "2024-01-05T10:00:00Z"), _line(2, "2024-01-05T10:30:00+01:00")
     same = _line(3, "2024-01-05T11:00:00+01:00", "cart.updated")
     first = _file(tmp_path, late, early, end=b"\r\n")
@@ -31,8 +29,8 @@ def test_lines_come_in_order_of_time_and_then_of_file(tmp_path: Path) -> None:
     stream = read_events([first, second], None)
     assert stream.event_count == 3
     assert list(stream) == [
-        Event("shop.orders", "c2", early, 1_704_447_000_000),
         Event("shop.orders", "c1", late, 1_704_448_800_000),
+        Event("shop.orders", "c2", early, 1_704_447_000_000),
         Event("shop.carts", "c3", same, 1_704_448_800_000),
     ]
     assert stream.report.row_count == 3
@@ -73,11 +71,11 @@ def test_cloudevents_are_looked_into(tmp_path: Path) -> None:
     assert event == Event("shop.carts", "c9", line, 1000)
 
 
-def test_extreme_years_are_passed_on_in_order(tmp_path: Path) -> None:
+def test_extreme_years_are_passed_on(tmp_path: Path) -> None:
     lines = [_line(n, at) for n, at in enumerate(("3000-01-01T00:00:00Z", "2024-01-05T10:00:00Z",
                                                   "0001-01-01T00:00:00+14:00"))]  # fmt: skip
     found = [event.value for event in read_events([_file(tmp_path, *lines)], None)]
-    assert found == lines[::-1]
+    assert found == lines
 
 
 def test_until_counts_what_it_leaves_out(tmp_path: Path) -> None:
@@ -86,32 +84,3 @@ def test_until_counts_what_it_leaves_out(tmp_path: Path) -> None:
     assert len(list(stream)) == stream.event_count == 1
     assert stream.report.left_out == {"after the given instant": 4}
     assert count_events([path], None) == 5
-
-
-def test_sorting_in_runs_gives_what_sorting_in_memory_gives(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rng = Random(5)  # noqa: S311 - test data, no secret
-    lines = [
-        _line(n, f"2024-01-05T{rng.randrange(24):02d}:{rng.randrange(3):02d}:00Z")
-        for n in range(3_000)
-    ]
-    lines[1000] = b"broken"
-    path = _file(tmp_path, *lines)
-    whole = list(read_events([path], None))
-    monkeypatch.setattr(json_lines, "_RUN_BYTES", 20_000)
-    assert list(read_events([path], None)) == whole
-    assert [event.occurred_at_ms for event in whole] == sorted(e.occurred_at_ms for e in whole)
-    assert sorted(event.value for event in whole) == sorted(lines)
-
-
-def test_closing_early_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    temporary = tmp_path / "tmp"
-    temporary.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(temporary))
-    monkeypatch.setattr(json_lines, "_RUN_BYTES", 1)
-    path = _file(tmp_path, *(_line(n, "2024-01-05T10:00:00Z") for n in range(5)))
-    with read_events([path], None) as stream:
-        next(stream)
-        assert list(temporary.iterdir())
-    assert not list(temporary.iterdir())

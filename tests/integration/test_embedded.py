@@ -72,7 +72,7 @@ def fetch_committed(bootstrap_servers: str, topic: str) -> list[bytes | None]:
     while (message := consumer.poll(30)) is not None:
         error = message.error()
         if error is not None:
-            assert error.code() == KafkaError._PARTITION_EOF
+            assert error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001  its public name
             break
         values.append(message.value())
     else:
@@ -98,7 +98,7 @@ def test_the_broker_creates_no_topic_by_itself(kafka: str, namespace: str) -> No
     )
     producer.produce(misspelt, b"lost", on_delivery=lambda error, _message: errors.append(error))
     producer.flush(30)
-    unknown = {KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART}
+    unknown = {KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART}  # noqa: SLF001
     assert [error is not None and error.code() in unknown for error in errors] == [True]
 
 
@@ -158,7 +158,7 @@ def test_two_servers_never_share_a_folder(
 
 
 def test_a_server_that_cannot_start_says_why(server_dir: Path) -> None:
-    with pytest.raises(Transient, match="(?s)maxmemory-policy.*RFM_REDIS_URL"):
+    with pytest.raises(Transient, match=r"(?s)maxmemory-policy.*RFM_REDIS_URL"):
         EmbeddedRedis.start(server_dir, maxmemory_policy="nonsense")
 
 

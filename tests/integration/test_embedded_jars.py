@@ -28,7 +28,7 @@ class Mirror(NamedTuple):
 
 @pytest.fixture
 def mirror(tmp_path: Path) -> Iterator[Mirror]:
-    """Serves three small jars in Maven's layout."""
+    """Serve three small jars in Maven's layout."""
     folder = tmp_path / "mirror"
     for artifact, content in CONTENTS.items():
         place = folder / "shop" / "parts" / artifact / "1.0"
@@ -58,7 +58,7 @@ JARS = tuple(
 
 
 def load(cache_dir: Path, repository_url: str) -> list[bytes]:
-    """The content of every jar, through the cache."""
+    """Give the content of every jar, through the cache."""
     paths = load_broker_jars(cache_dir, jars=JARS, repository_url=repository_url)
     return [path.read_bytes() for path in paths]
 

@@ -84,7 +84,7 @@ def guard(owner_pid: int, pid_file: Path, grace_s: float, command: list[str]) ->
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)  # only wakes the wait below
     owner_fd = _owner_fd(owner_pid)
-    child = subprocess.Popen(command, preexec_fn=_end_with_guard)  # one thread here: safe
+    child = subprocess.Popen(command, preexec_fn=_end_with_guard)  # noqa: PLW1509  one thread
     _publish_pid(pid_file, child.pid)
     waited = [wake_read] if owner_fd is None else [wake_read, owner_fd]
     while child.poll() is None:

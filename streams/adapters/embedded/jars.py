@@ -44,7 +44,7 @@ class Jar:
 
 
 def load_pinned_jars(path: Path = PINNED_LIST) -> tuple[Jar, ...]:
-    """The committed list. Lines are `sha256 bytes coordinate`; `#` starts a comment."""
+    """Give the committed list. Lines are `sha256 bytes coordinate`; `#` starts a comment."""
     lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
     return tuple(
         Jar(coordinate, int(size), digest) for digest, size, coordinate in map(str.split, lines)
@@ -52,7 +52,7 @@ def load_pinned_jars(path: Path = PINNED_LIST) -> tuple[Jar, ...]:
 
 
 def default_cache_dir() -> Path:
-    """This user's cache folder for us, by the XDG base directory specification."""
+    """Return our cache folder of this user, by the XDG base directory specification."""
     root = os.environ.get("XDG_CACHE_HOME") or ""
     base = Path(root) if Path(root).is_absolute() else Path.home() / ".cache"
     return base / "rfm-streams"
@@ -64,7 +64,7 @@ def load_broker_jars(
     jars: Sequence[Jar] | None = None,
     repository_url: str | None = None,
 ) -> list[Path]:
-    """The broker's jars in the cache, whole and checked; fetches those that are missing or damaged.
+    """Return the broker's jars, whole and checked; fetch those that are missing or damaged.
 
     `repository_url` (default: RFM_MAVEN_REPOSITORY, else Maven Central) is for networks that reach
     only a mirror. Raises Transient where a jar cannot be fetched, UsageError where its bytes are
@@ -81,7 +81,7 @@ def load_broker_jars(
 
 
 def digest_file(path: Path) -> str:
-    """The file's SHA-256 in hex."""
+    """Give the file's SHA-256 in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -12,7 +12,7 @@ VERSION = re.compile(r'version "(?:1\.)?(\d+)')
 
 
 def find_java() -> Path:
-    """The java program to use. Raises UsageError where there is none."""
+    """Give the java program to use. Raises UsageError where there is none."""
     on_path = shutil.which("java")
     if on_path is not None and (read_java_version(on_path) or 0) >= MINIMUM_JAVA:
         return Path(on_path)
@@ -28,8 +28,10 @@ def find_java() -> Path:
 
 
 def read_java_version(java: str) -> int | None:
-    """The major version that `java -version` prints, None where it prints none (macOS has a
-    `java` that only offers to install one)."""
+    """Return the major version that `java -version` prints, None where it prints none.
+
+    (macOS has a `java` that only offers to install one.)
+    """
     try:
         run = subprocess.run(
             [java, "-version"], capture_output=True, text=True, timeout=30, check=False

@@ -150,6 +150,7 @@ class BrokerProbe:
         )
 
     def __call__(self) -> bool:
+        """Ask once; at most a second."""
         try:
             metadata = self._admin.list_topics(timeout=1)
         except KafkaException:
@@ -162,14 +163,14 @@ class BrokerProbe:
 
 
 def load_cluster_id(data_dir: Path) -> str | None:
-    """The cluster id in a formatted folder, None where it is not formatted."""
+    """Give the cluster id in a formatted folder, None where it is not formatted."""
     identity = data_dir / "log" / "meta.properties"
     match = CLUSTER_ID.search(identity.read_text()) if identity.exists() else None
     return match and match.group(1)
 
 
 def create_cluster_id() -> str:
-    """A new id as Kafka writes them: 16 random bytes in URL-safe base64 without padding."""
+    """Give a new id as Kafka writes them: 16 random bytes in URL-safe base64 without padding."""
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
 

@@ -48,7 +48,7 @@ FIXED = {
 
 
 def format_properties(data_dir: Path, port: int, *, controller_port: int) -> str:
-    """The text of server.properties for a broker on 127.0.0.1:`port`."""
+    """Give the text of server.properties for a broker on 127.0.0.1:`port`."""
     properties = {
         **FIXED,
         "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",

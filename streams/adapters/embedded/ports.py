@@ -11,7 +11,7 @@ ATTEMPTS = 200
 
 
 def find_free_port() -> int:
-    """A port that nobody listens on, below the range from which the kernel takes client ports.
+    """Give a port that nobody listens on, below the range from which the kernel takes client ports.
 
     From within that range a killed server's port could be taken by any client before its restart;
     a client that keeps trying to reach the dead server can even connect to itself.

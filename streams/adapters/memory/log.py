@@ -7,7 +7,7 @@ it, as a transactional id does, which is how a crash and restart is simulated.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from streams.errors import Fenced
+from streams.errors import BrokenInvariant, Fenced
 from streams.ports import Headers, Polled, Record
 
 JOURNAL = "rfm.journal"
@@ -23,29 +23,63 @@ class Published:
     headers: tuple[tuple[str, bytes], ...]
 
 
-@dataclass(slots=True)
+class MemoryPartition:
+    """Records of one partition, by offset; the oldest can be dropped."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._start = 0
+        self._records: list[Record] = []
+
+    @property
+    def end(self) -> int:
+        """The offset of the next record."""
+        return self._start + len(self._records)
+
+    def append(self, key: bytes | None, value: bytes) -> int:
+        """Add a record; returns its offset."""
+        offset = self.end
+        self._records.append(Record(self._number, offset, key, value))
+        return offset
+
+    def read(self, offset: int, max_records: int) -> list[Record]:
+        """Up to `max_records` from `offset` on."""
+        if offset < self._start:
+            raise BrokenInvariant(f"offset {offset} was dropped; the log starts at {self._start}")
+        index = offset - self._start
+        return self._records[index : index + max_records]
+
+    def drop_before(self, offset: int) -> None:
+        """Forget what lies before `offset`."""
+        del self._records[: max(0, offset - self._start)]
+        self._start = max(self._start, offset)
+
+
 class MemoryBroker:
-    """What outlives a process: partitions, positions, and who may write."""
+    """What outlives a process: partitions, positions, outputs, and who may write."""
 
-    partitions: int = 1
-    journal: list[list[Record]] = field(default_factory=list)
-    state: list[list[Record]] = field(default_factory=list)
-    outputs: dict[str, list[Published]] = field(default_factory=dict)
-    committed: dict[int, int] = field(default_factory=dict)
-    epoch: int = 0
-
-    def __post_init__(self) -> None:
-        self.journal = [[] for _ in range(self.partitions)]
-        self.state = [[] for _ in range(self.partitions)]
+    def __init__(self, partitions: int = 1) -> None:
+        self.partitions = partitions
+        self.journal = [MemoryPartition(number) for number in range(partitions)]
+        self.state = [MemoryPartition(number) for number in range(partitions)]
+        self.outputs: dict[str, list[Published]] = {}
+        self.committed: dict[int, int] = {}
+        self.epoch = 0
 
     def append(self, partition: int, value: bytes) -> int:
         """Add one committed journal record; returns its offset."""
-        return _append(self.journal[partition], partition, None, value)
+        return self.journal[partition].append(None, value)
 
+    def take_outputs(self) -> dict[str, list[Published]]:
+        """Hand over the outputs since the last time."""
+        taken, self.outputs = self.outputs, {}
+        return taken
 
-def _append(log: list[Record], partition: int, key: bytes | None, value: bytes) -> int:
-    log.append(Record(partition, len(log), key, value))
-    return len(log) - 1
+    def drop_decided(self) -> None:
+        """Forget what is decided: for a pass over a long history that nobody resumes."""
+        for number, offset in self.committed.items():
+            self.journal[number].drop_before(offset)
+            self.state[number].drop_before(self.state[number].end)
 
 
 @dataclass(slots=True)
@@ -74,11 +108,11 @@ class MemoryLog:
             self._gained = True
             polled.gained = list(range(self._broker.partitions))
         for partition, offset in list(self._reading.items()):
-            records = self._broker.journal[partition][offset : offset + max_records]
+            records = self._broker.journal[partition].read(offset, max_records)
             if records:
                 polled.records[partition] = records
                 self._reading[partition] = offset + len(records)
-            if self._reading[partition] == len(self._broker.journal[partition]):
+            if self._reading[partition] == self._broker.journal[partition].end:
                 polled.at_end.add(partition)
         return polled
 
@@ -122,11 +156,11 @@ class MemoryLog:
         receipts: dict[int, int] = {}
         for topic, partition, key, value, headers, tracked in transaction.records:
             if topic == STATE and partition is not None:
-                offset = _append(self._broker.state[partition], partition, key, value)
+                offset = self._broker.state[partition].append(key, value)
                 if tracked:
                     receipts[partition] = offset
             elif topic == JOURNAL and partition is not None:
-                _append(self._broker.journal[partition], partition, key, value)
+                self._broker.journal[partition].append(key, value)
             else:
                 published = Published(key, value, tuple(headers))
                 self._broker.outputs.setdefault(topic, []).append(published)
@@ -156,16 +190,16 @@ class MemoryLog:
 
 
 class _MemoryStateReader:
-    def __init__(self, log: list[Record], offset: int) -> None:
+    def __init__(self, log: MemoryPartition, offset: int) -> None:
         self._log = log
         self.start_offset = offset
         self.position = offset
-        self.end_offset = len(log)
+        self.end_offset = log.end
 
     def read(self, max_records: int, timeout_s: float) -> list[Record]:
         """The next records up to the end as of opening."""
         until = min(self.position + max_records, self.end_offset)
-        records = self._log[self.position : until]
+        records = self._log.read(self.position, until - self.position)
         self.position = max(until, self.position)
         return records
 
@@ -185,4 +219,4 @@ class MemoryStateLog:
 
     def end(self, partition: int) -> int:
         """The end of a partition."""
-        return len(self._broker.state[partition])
+        return self._broker.state[partition].end

@@ -40,7 +40,7 @@ def record_cart(state: CustomerState, event: CartUpdated) -> bool:
     if len(state.carts) > MAX_CARTS:
         oldest = min(state.carts, key=lambda key: (state.carts[key].changed_at_ms, key))
         del state.carts[oldest]
-    return True
+    return event.cart_id in state.carts
 
 
 def carts_ended_by(state: CustomerState, order: OrderPlaced) -> list[str]:
@@ -68,5 +68,6 @@ def drop_old_carts(state: CustomerState, now_ms: int) -> None:
     """Forget carts that can start and remind of nothing any more."""
     running = {run.key for run in state.runs}
     for cart_id, cart in list(state.carts.items()):
-        if cart.changed_at_ms + CART_KEPT_MS <= now_ms and cart_id not in running:
+        old = cart.abandoned and cart.changed_at_ms + CART_KEPT_MS <= now_ms
+        if old and cart_id not in running:
             del state.carts[cart_id]

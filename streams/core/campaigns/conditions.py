@@ -1,6 +1,5 @@
 """What must hold at the instant a step fires, tested then and not before."""
 
-from streams.core.campaigns.carts import is_settled
 from streams.core.campaigns.definition import Campaign
 from streams.core.moment import Moment
 from streams.core.rules import Rules
@@ -35,8 +34,7 @@ def refusal_at_firing(
         cart = state.carts.get(run.key)
         if cart is None or not (cart.items or cart.value_minor):
             return "cart_gone", run.key
-        if is_settled(state, cart):
-            return "ordered_since", run.key
+        # An order that settles this cart has ended the run; one for another cart has not.
     if campaign.enters is not None:
         scheme, segment = campaign.enters
         membership = state.memberships.get(scheme)

@@ -15,8 +15,8 @@ from streams.core.outputs import (
 from streams.core.state import CustomerState, Run
 from streams.core.values import stable_id
 
-# The key of runs of which a customer has one at a time.
-CUSTOMER_KEY = "customer"
+# The key of runs of which a customer has one at a time. No cart has an empty id.
+CUSTOMER_KEY = ""
 
 
 def start_for_entry(state: CustomerState, change: SegmentChanged, moment: Moment) -> None:
@@ -31,7 +31,8 @@ def start_for_entry(state: CustomerState, change: SegmentChanged, moment: Moment
 def start_for_cart(state: CustomerState, cart_id: str, moment: Moment) -> None:
     """Start what an abandoned cart triggers; its steps count from the cart's latest change."""
     for campaign in moment.rules.cart_campaigns:
-        _start(state, campaign, cart_id, state.carts[cart_id].changed_at_ms, moment)
+        if moment.cause.kind in campaign.causes:
+            _start(state, campaign, cart_id, state.carts[cart_id].changed_at_ms, moment)
 
 
 def end_runs(
@@ -53,6 +54,11 @@ def end_runs(
                     decided_at_ms=moment.now_ms,
                 )
             )
+
+
+def end_runs_of_cart(state: CustomerState, cart_id: str, reason: str, moment: Moment) -> None:
+    """End the runs that are about one cart."""
+    end_runs(state, lambda run: run.key == cart_id, reason, moment)
 
 
 def end_left_segments(state: CustomerState, change: SegmentChanged, moment: Moment) -> None:
@@ -129,6 +135,8 @@ def _refusal_at_start(
     late_ms = moment.now_ms - moment.effective_ms
     if late_ms > campaign.max_start_delay_ms:
         return "late_start", f"{late_ms} ms after it was due"
+    if moment.cause.kind == "event" and late_ms > moment.rules.max_event_age_ms:
+        return "late_event", f"the event came {late_ms} ms late"
     if any(run.campaign == campaign.name and run.key == key for run in state.runs):
         return "already_running", key
     if campaign.quiet_ms and state.last_event_at_ms + campaign.quiet_ms > moment.effective_ms:

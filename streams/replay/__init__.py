@@ -1,0 +1,1 @@
+"""History through the memory backend: the same decisions as live, on simulated time."""

@@ -1,0 +1,176 @@
+"""Run events through the whole system in this process, on simulated time.
+
+A record's journal time is the greatest `occurred_at` so far, and time passes without gaps: every
+timer fires at its due instant, as it would have in a life in which nothing ever stood still.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from schemas.events import TimeMark
+from schemas.fields import parse_instant_ms
+from streams.adapters.memory import (
+    MemoryBroker,
+    MemoryLog,
+    MemoryStateLog,
+    MemoryStateStore,
+    SimulatedClock,
+)
+from streams.adapters.memory.log import Published
+from streams.codec.journal import encode_input
+from streams.codec.normalise import normalise
+from streams.codec.rates import Rates
+from streams.codec.state import decode_state
+from streams.core.inputs import RulesApplied, Tick
+from streams.core.rules import Rules, compile_rules
+from streams.core.state import CustomerState
+from streams.errors import BrokenInvariant, Rejected
+from streams.files.events import Event
+from streams.intake.reading import Limits, read_record
+from streams.runtime.cycle import Cycle, CycleSettings
+from streams.runtime.measures import NoMeasures
+
+_GENERATION = "replay"
+_PARTITION = 0
+_RULES_VERSION = 1
+# Events between two drains: enough to make a batch worth its while, little enough to hold.
+CHUNK = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """An event that could not be used."""
+
+    topic: str
+    value: bytes
+    reason: str
+    field: str | None
+    message: str
+
+
+@dataclass(slots=True)
+class ReplayCounts:
+    """What came of a replay."""
+
+    events: Counter[str] = field(default_factory=Counter)
+    dead_letters: Counter[str] = field(default_factory=Counter)
+    outputs: Counter[str] = field(default_factory=Counter)
+
+
+class Replay:
+    """One pass over a history. Feed events in order of arrival, then `finish`.
+
+    `deliver` takes each output with its topic, in order; `refuse` each dead letter.
+    """
+
+    def __init__(
+        self,
+        rules_text: str,
+        limits: Limits,
+        rates: Rates,
+        wall_now_ms: int,
+        deliver: Callable[[str, Published], None],
+        refuse: Callable[[DeadLetter], None],
+        *,
+        backfill: bool = False,
+    ) -> None:
+        self._limits = limits
+        self._rates = rates
+        self._wall_now_ms = wall_now_ms
+        self._deliver = deliver
+        self._refuse = refuse
+        self._backfill = backfill
+        self._broker = MemoryBroker()
+        self._store = MemoryStateStore(_GENERATION)
+        self._cycle = Cycle(
+            MemoryLog(self._broker),
+            MemoryStateLog(self._broker),
+            self._store,
+            SimulatedClock(),
+            NoMeasures(),
+            CycleSettings(ticks=False),
+        )
+        self._waiting = 0
+        self.time_ms = 0
+        self.counts = ReplayCounts()
+        self.rules: Rules = compile_rules(rules_text, _RULES_VERSION)
+        self._append(
+            encode_input(
+                RulesApplied(received_at_ms=0, version=_RULES_VERSION, rules=rules_text)
+            )
+        )
+
+    def take(self, event: Event) -> None:
+        """Take in one event."""
+        try:
+            read = read_record(
+                event.topic, event.value, None, self._limits, now_ms=self._wall_now_ms
+            )
+            if isinstance(read.event, TimeMark):
+                self.move_to(parse_instant_ms(read.event.until))
+                return
+            self.move_to(parse_instant_ms(read.event.occurred_at))
+            record = normalise(
+                read.event,
+                source=read.source,
+                received_at_ms=self.time_ms,
+                backfill=self._backfill,
+                rates=self._rates,
+            )
+        except Rejected as error:
+            self.counts.dead_letters[error.reason] += 1
+            self._refuse(
+                DeadLetter(event.topic, event.value, error.reason, error.field, error.message)
+            )
+            return
+        self.counts.events[read.event.type] += 1
+        self._append(encode_input(record))
+
+    def take_all(self, events: Iterable[Event]) -> Iterator[int]:
+        """Take in many; yields the number taken so far, now and then, for a progress bar."""
+        taken = 0
+        for event in events:
+            self.take(event)
+            taken += 1
+            if taken % 1_000 == 0:
+                yield taken
+        yield taken
+
+    def move_to(self, time_ms: int) -> None:
+        """Let time pass up to `time_ms`; it never goes back."""
+        if time_ms > self.time_ms:
+            self.time_ms = time_ms
+            self._append(encode_input(Tick(received_at_ms=time_ms, continuous=True)))
+
+    def finish(self) -> None:
+        """Decide everything that is left."""
+        self._drain()
+
+    def states(self) -> Iterator[CustomerState]:
+        """All customers, once finished, in no order."""
+        for customer_id, value in self._store.scan(_PARTITION):
+            yield decode_state(customer_id, value)
+
+    def _append(self, value: bytes) -> None:
+        self._broker.append(_PARTITION, value)
+        self._waiting += 1
+        if self._waiting >= CHUNK:
+            self._drain()
+
+    def _drain(self) -> None:
+        end = self._broker.journal[_PARTITION].end
+        idle = 0
+        while self._broker.committed.get(_PARTITION, 0) < end:
+            before = self._broker.committed.get(_PARTITION, 0), len(self._broker.outputs)
+            self._cycle.run_once()
+            after = self._broker.committed.get(_PARTITION, 0), len(self._broker.outputs)
+            idle = idle + 1 if after == before else 0
+            if idle > 1_000:
+                raise BrokenInvariant(f"the replay stands still at record {after[0]} of {end}")
+            for topic, records in self._broker.take_outputs().items():
+                for record in records:
+                    self.counts.outputs[topic] += 1
+                    self._deliver(topic, record)
+            self._broker.drop_decided()
+        self._waiting = 0
