@@ -33,6 +33,7 @@ class Reason(StrEnum):
     NO_EXCHANGE_RATE = "no_exchange_rate"
     GUEST_CUSTOMER = "guest_customer"
     TIME_MARK_UNDER_WALL_CLOCK = "time_mark_under_wall_clock"
+    MERGE_CYCLE = "merge_cycle"
 
 
 REMEDIES: Final[dict[Reason, str]] = {
@@ -83,6 +84,10 @@ REMEDIES: Final[dict[Reason, str]] = {
     ),
     Reason.TIME_MARK_UNDER_WALL_CLOCK: (
         "Time marks belong to historical loads. Start intake with `RFM_CLOCK=event`."
+    ),
+    Reason.MERGE_CYCLE: (
+        "The customer was merged into another that leads back to it, or over more than 8 merges. "
+        "Merge into the customer that stays. The value is the journal record, not the event."
     ),
 }
 """What the producer, or the person on call, does about each reason."""

@@ -1,0 +1,5 @@
+"""rfm-streams: event-driven customer segmentation for web shops."""
+
+from importlib.metadata import version
+
+VERSION = version("rfm-streams")

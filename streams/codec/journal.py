@@ -7,6 +7,7 @@ kind that a worker does not know is noticed before anything is decided.
 import msgspec
 
 from streams.core import inputs
+from streams.core.merging import MergedIn
 from streams.errors import BrokenInvariant
 
 # Never reuse a number: journals are kept for ever.
@@ -22,6 +23,7 @@ KINDS: dict[int, type[inputs.Input]] = {
     9: inputs.CustomerMerged,
     10: inputs.ServiceContacted,
     11: inputs.DeliveryReported,
+    12: MergedIn,
     32: inputs.Tick,
     33: inputs.RulesApplied,
 }
@@ -37,6 +39,7 @@ EVENT_TYPES: dict[type, str] = {
     inputs.CustomerMerged: "customer.merged",
     inputs.ServiceContacted: "service.contacted",
     inputs.DeliveryReported: "delivery.reported",
+    MergedIn: "customer.merged",
     inputs.Tick: "tick",
     inputs.RulesApplied: "rules.applied",
 }

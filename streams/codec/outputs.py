@@ -5,7 +5,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from schemas.currencies import MINOR_DIGITS
+from schemas.dead_letters import Reason
+from streams import VERSION
+from streams.codec.journal import encode_input
 from streams.codec.text import format_instant, format_money
+from streams.core import outputs
 from streams.core.facts import Facts
 from streams.core.inputs import Item
 from streams.core.outputs import (
@@ -13,13 +17,14 @@ from streams.core.outputs import (
     ActionRequested,
     ActionSuppressed,
     CartContent,
-    Output,
+    NotForwarded,
     SegmentChanged,
 )
 from streams.core.values import Cause
 
 SEGMENT_CHANGES = "segment-changes"
 ACTIONS = "marketing.actions"
+DEAD_LETTERS = "dead-letters"
 _SOURCE = b"rfm-streams"
 _FIXED_HEADERS = [
     ("ce_specversion", b"1.0"),
@@ -45,7 +50,7 @@ class OutputEncoder:
         self._digits = MINOR_DIGITS[base_currency]
         self._encode = msgspec.json.Encoder().encode
 
-    def encode(self, output: Output) -> Message:
+    def encode(self, output: outputs.Message) -> Message:
         """The message of one output."""
         match output:
             case SegmentChanged():
@@ -134,6 +139,25 @@ class OutputEncoder:
             "items": [_item(item) for item in cart.items],
             "checkout_url": cart.checkout_url,
         }
+
+
+def dead_letter_of(refused: NotForwarded, partition: int, offset: int, now_ms: int) -> Message:
+    """The dead letter of a journal record that decide could not pass on; its value is that record."""
+    said = {
+        "dlq.topic": "rfm.journal",
+        "dlq.partition": str(partition),
+        "dlq.offset": str(offset),
+        "dlq.reason": Reason.MERGE_CYCLE.value,
+        "dlq.message": refused.message,
+        "dlq.at": format_instant(now_ms),
+        "dlq.stage": "decide",
+        "dlq.version": VERSION,
+        "dlq.attempt": "1",
+    }
+    headers = [(name, text.encode()) for name, text in said.items()]
+    return Message(
+        DEAD_LETTERS, refused.customer_id.encode(), encode_input(refused.event), headers
+    )
 
 
 def _item(item: Item) -> dict[str, Any]:

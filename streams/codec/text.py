@@ -11,6 +11,8 @@ def _day(days: int) -> str:
     return datetime.fromtimestamp(days * 86_400, UTC).strftime("%Y-%m-%dT")
 
 
+# One message names up to four instants, and they are often the same one.
+@lru_cache(maxsize=4096)
 def format_instant(at_ms: int) -> str:
     """RFC 3339 in UTC with milliseconds: 2026-03-01T09:30:00.000Z."""
     days, rest = divmod(at_ms, _DAY_MS)

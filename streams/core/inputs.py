@@ -35,7 +35,8 @@ class CustomerEvent:
     """What every event of a customer carries.
 
     `identity` is a 64-bit hash of (CloudEvents source or topic, type, event id): seen twice, it is
-    one event. `received_at_ms` is journal time, `occurred_at_ms` the shop's.
+    one event. `received_at_ms` is journal time, `occurred_at_ms` the shop's. `hops` counts how often
+    it was passed on from a merged customer.
     """
 
     event_id: str
@@ -45,6 +46,7 @@ class CustomerEvent:
     identity: int
     source: str
     backfill: bool = False
+    hops: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -160,18 +162,4 @@ class RulesApplied:
     rules: str
 
 
-Input = (
-    OrderPlaced
-    | OrderCancelled
-    | ReturnRegistered
-    | CartUpdated
-    | CartAbandoned
-    | CustomerUpdated
-    | ConsentChanged
-    | CustomerErased
-    | CustomerMerged
-    | ServiceContacted
-    | DeliveryReported
-    | Tick
-    | RulesApplied
-)
+Input = CustomerEvent | Tick | RulesApplied

@@ -10,7 +10,7 @@ and starts of campaigns, then their steps by due instant, priority, name and key
 
 from typing import NamedTuple
 
-from streams.core import profile
+from streams.core import merging, profile
 from streams.core.campaigns import carts, progress
 from streams.core.facts import Facts, facts_at
 from streams.core.history import (
@@ -26,6 +26,7 @@ from streams.core.inputs import (
     ConsentChanged,
     CustomerErased,
     CustomerEvent,
+    CustomerMerged,
     CustomerUpdated,
     DeliveryReported,
     OrderCancelled,
@@ -45,6 +46,13 @@ APPLIED = "applied"
 DUPLICATE = "duplicate"
 SUPERSEDED = "superseded"
 ERASED = "before_erasure"
+FORWARDED = "forwarded"
+
+_OWN_CAUSES: dict[type[CustomerEvent], str] = {
+    CustomerErased: "erasure",
+    CustomerMerged: "merge",
+    merging.MergedIn: "merge",
+}
 
 # Identities are 18 bytes: 180 KiB at most. An event repeated beyond it is still recognised by what
 # it is about (order, return, cart); this bound only keeps a robot's state under a record's size.
@@ -79,10 +87,14 @@ def apply(
     )
     if state.rules_version != rules.version:
         _adopt_rules(state, moment, now_ms)
+    if state.merged_into is not None:
+        return Step([*moment.outputs, merging.forward(state, event, now_ms)], FORWARDED, late)
     if not _record(state, event, moment, late):
         return Step(moment.outputs, SUPERSEDED, late)
-    if isinstance(event, CustomerErased):
-        moment.cause = Cause("erasure", event.event_id, event_type)
+    kind = _OWN_CAUSES.get(type(event))
+    if kind is not None:
+        moment.cause = Cause(kind, event.event_id, event_type)
+        moment.starts_campaigns = False
     _settle(state, moment, now_ms)
     return Step(moment.outputs, APPLIED, late)
 
@@ -138,6 +150,13 @@ def _record(state: CustomerState, event: CustomerEvent, moment: Moment, late: bo
             recorded = True
         case CustomerErased():
             return _erase(state, event, moment)
+        case CustomerMerged():
+            progress.end_runs(state, lambda run: True, "customer_merged", moment)
+            moment.outputs.append(merging.hand_over(state, event, moment.now_ms))
+            return True
+        case merging.MergedIn():
+            merging.take_in(state, event)
+            return True
         case CustomerUpdated() | ConsentChanged() | DeliveryReported():
             return profile.record(state, event)
         case _:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from streams.core.facts import Facts
-from streams.core.inputs import Foreign, Item
+from streams.core.inputs import CustomerEvent, Foreign, Item
 from streams.core.values import Cause
 
 
@@ -93,4 +93,21 @@ class ActionSuppressed:
     decided_at_ms: int
 
 
-Output = SegmentChanged | ActionRequested | ActionCancelled | ActionSuppressed
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Forwarded:
+    """An input for another customer, to be journaled to that customer's partition."""
+
+    event: CustomerEvent
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class NotForwarded:
+    """An input that found no customer to go to; it becomes a dead letter."""
+
+    event: CustomerEvent
+    customer_id: str
+    message: str
+
+
+Message = SegmentChanged | ActionRequested | ActionCancelled | ActionSuppressed
+Output = Message | Forwarded | NotForwarded

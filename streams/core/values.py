@@ -26,7 +26,7 @@ def stable_id(*parts: str) -> str:
 
     Each part is preceded by its length, so that no two lists of parts make the same name.
     """
-    name = "".join(f"{len(part)}:{part}" for part in parts).encode()
+    name = "".join([f"{len(part)}:{part}" for part in parts]).encode()
     # UUIDv5 is defined over SHA-1; nothing here is a secret.
     digest = bytearray(sha1(_ID_NAMESPACE + name, usedforsecurity=False).digest()[:16])
     digest[6] = digest[6] & 0x0F | 0x50

@@ -144,8 +144,9 @@ class Capturing:
         spool.seek(captured.start)
         for _ in range(captured.customer_count):
             customer_id = spool.read(int.from_bytes(spool.read(_LENGTH_BYTES), "little"))
-            yield customer_id.decode(), spool.read(
-                int.from_bytes(spool.read(_LENGTH_BYTES), "little")
+            yield (
+                customer_id.decode(),
+                spool.read(int.from_bytes(spool.read(_LENGTH_BYTES), "little")),
             )
 
     def _changes(self, partition: int, start: int, end: int) -> dict[str, bytes]:

@@ -110,6 +110,20 @@ def customer_row(state: CustomerState, rules: Rules, at_ms: int) -> CustomerRow 
     )
 
 
+def next_segment(
+    state: CustomerState, rules: Rules, standing: Standing
+) -> tuple[int, str | None] | None:
+    """The next change of segment if nothing but time happens: when, and to what; None if never."""
+    due_ms = standing.next_change_ms
+    while due_ms is not None:
+        facts, scores = _judge(state, rules, due_ms)
+        reached = rfm.classify(scores, rules)
+        if reached != standing.segment:
+            return due_ms, reached
+        due_ms = rfm.next_change_ms(facts, rules, due_ms)
+    return None
+
+
 def _judge(state: CustomerState, rules: Rules, at_ms: int) -> tuple[Facts, Scores | None]:
     facts = facts_at(
         state, at_ms, rules.window_ms, count_zero_value_orders=rules.count_zero_value_orders

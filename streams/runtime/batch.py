@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from streams.core import machine
 from streams.core.inputs import CustomerEvent, Input, RulesApplied, Tick
-from streams.core.outputs import Output
+from streams.core.outputs import Forwarded, Message, NotForwarded, Output
 from streams.core.rules import Rules, RulesError, compile_rules
 from streams.core.state import CustomerState
 from streams.errors import BrokenInvariant
@@ -46,7 +46,9 @@ class Decided:
     rules_record: RulesApplied | None
     working: dict[str, CustomerState]
     changed: dict[str, None] = field(default_factory=dict)
-    outputs: list[Output] = field(default_factory=list)
+    outputs: list[Message] = field(default_factory=list)
+    forwarded: list[CustomerEvent] = field(default_factory=list)
+    refused: list[tuple[int, NotForwarded]] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
     tick_read: bool = False
     complete: bool = True
@@ -133,8 +135,13 @@ class BatchDecider:
 
     def _keep(self, state: CustomerState, outputs: list[Output], due_before_ms: int | None) -> None:
         decided = self._decided
-        if outputs:
-            decided.outputs += outputs
+        for output in outputs:
+            if isinstance(output, Forwarded):
+                decided.forwarded.append(output.event)
+            elif isinstance(output, NotForwarded):
+                decided.refused.append((decided.next_offset - 1, output))
+            else:
+                decided.outputs.append(output)
         decided.changed[state.customer_id] = None
         if state.next_due_ms is not None and state.next_due_ms != due_before_ms:
             self._timers.push(state.next_due_ms, state.customer_id)

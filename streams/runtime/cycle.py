@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from streams.codec.journal import EVENT_TYPES, decode_input, encode_input
-from streams.codec.outputs import Message, OutputEncoder
+from streams.codec.outputs import Message, OutputEncoder, dead_letter_of
 from streams.codec.partition import (
     PARTITION_KEY,
     RULES_KEY,
@@ -142,6 +142,8 @@ class Cycle:
         self.partitions: dict[int, Partition] = {}
         self._recoveries: dict[int, Recovery] = {}
         self._retry_at_s: dict[int, float] = {}
+        self._must_renew = False
+        self._renew_at_s = 0.0
         self._encoders: dict[str, OutputEncoder] = {}
 
     @property
@@ -162,9 +164,7 @@ class Cycle:
             # The old producer may or may not have committed. A new one ends its transaction, and
             # what came of it stands in rfm.state.
             self._measures.aborted(f"unknown outcome: {error}")
-            self._log.renew()
-            for partition in self.partitions.values():
-                self._send_to_recovery(partition)
+            self._renew_soon()
             return 0
         except Transient as error:
             self._give_up(batch, error)
@@ -200,10 +200,10 @@ class Cycle:
         for number in polled.at_end:
             if number in self.partitions:
                 self.partitions[number].at_end = True
+        self._check_idle(batch)
         self._plan_ticks(batch)
         self._measures.owned(self.partitions)
         if not batch.partitions:
-            self._check_idle()
             return False
         self._measures.polled(batch)
         return True
@@ -264,30 +264,41 @@ class Cycle:
         return True
 
     def _begin(self, batch: Batch) -> bool:
-        self._log.begin()
+        try:
+            self._log.begin()
+        except Transient:
+            # A producer that cannot begin has no transaction that an abort would mend.
+            self._renew_soon()
+            raise
         batch.in_transaction = True
         return True
 
     def _publish(self, batch: Batch) -> bool:
         now_ms = self._clock.now_ms()
         for number, decided in batch.decided.items():
-            self._publish_outputs(decided)
+            self._publish_outputs(number, decided)
             batch.writes[number] = self._publish_states(number, decided)
         for number in batch.ticks:
             tick = encode_input(Tick(received_at_ms=now_ms))
             self._log.publish(JOURNAL, None, tick, (), number)
         return True
 
-    def _publish_outputs(self, decided: Decided) -> None:
-        if not decided.outputs or decided.rules is None:
+    def _publish_outputs(self, number: int, decided: Decided) -> None:
+        if decided.rules is None:
             return
         currency = decided.rules.base_currency
         encoder = self._encoders.get(currency)
         if encoder is None:
             encoder = self._encoders[currency] = OutputEncoder(currency)
+        publish = self._log.publish
         for output in decided.outputs:
             topic, key, value, headers = encoder.encode(output)
-            self._log.publish(topic, key, value, headers, None)
+            publish(topic, key, value, headers, None)
+        for event in decided.forwarded:
+            publish(JOURNAL, event.customer_id.encode(), encode_input(event), (), None)
+        for offset, refused in decided.refused:
+            letter = dead_letter_of(refused, number, offset, decided.time_ms)
+            publish(letter.topic, letter.key, letter.value, letter.headers, None)
 
     def _publish_states(self, number: int, decided: Decided) -> StoreWrite:
         states: list[tuple[str, bytes]] = []
@@ -394,11 +405,14 @@ class Cycle:
                 partition.last_tick_ms = now_ms
                 batch.ticks.append(number)
 
-    def _check_idle(self) -> None:
-        """When idle, see that the store is still where it was left, and look ahead at its timers."""
+    def _check_idle(self, batch: Batch) -> None:
+        """See that the store of idle partitions is where it was left, and look ahead at timers.
+
+        Idle is a matter of the partition: others of this worker may be busy all day.
+        """
         now_s = self._clock.monotonic_s()
         for number, partition in self.partitions.items():
-            if partition.phase is not Phase.READY:
+            if partition.phase is not Phase.READY or number in batch.inputs:
                 continue
             if now_s - partition.checked_at_s < self._settings.check_store_every_s:
                 continue
@@ -426,13 +440,19 @@ class Cycle:
             try:
                 self._log.abort()
             except UnknownOutcome:
-                self._log.renew()
+                self._renew_soon()
         for number in batch.partitions:
             partition = self.partitions.get(number)
             if partition is None or partition.phase is not Phase.READY:
                 continue
             # The states of this batch have left the cache, and the timers were popped: both are
             # read anew.
+            self._send_to_recovery(partition)
+
+    def _renew_soon(self) -> None:
+        """Read every partition back from what is committed, under a new producer."""
+        self._must_renew = True
+        for partition in self.partitions.values():
             self._send_to_recovery(partition)
 
     def _send_to_recovery(self, partition: Partition) -> None:
@@ -458,21 +478,35 @@ class Cycle:
     def _recover(self) -> None:
         """One bounded piece of work for each partition that is being recovered."""
         now_s = self._clock.monotonic_s()
+        if self._must_renew and not self._renew(now_s):
+            return
         for number, recovery in list(self._recoveries.items()):
             if self._retry_at_s.get(number, 0.0) > now_s:
                 continue
             self._retry_at_s.pop(number, None)
             try:
                 recovered = recovery.step(self._settings.poll_timeout_s)
+                self._measures.recovering(number, recovery.progress)
+                if recovered is not None:
+                    self._activate(number, recovered)
             except (Transient, StoreMovedError) as error:
                 self._measures.aborted(f"recovery: {error}")
                 recovery.close()
                 self._recoveries[number] = self._new_recovery(number)
                 self._retry_at_s[number] = now_s + self._settings.retry_after_s
-                continue
-            self._measures.recovering(number, recovery.progress)
-            if recovered is not None:
-                self._activate(number, recovered)
+
+    def _renew(self, now_s: float) -> bool:
+        """A new producer; nothing is recovered, so nothing decided, before there is one."""
+        if now_s < self._renew_at_s:
+            return False
+        try:
+            self._log.renew()
+        except Transient as error:
+            self._measures.aborted(f"new producer: {error}")
+            self._renew_at_s = now_s + self._settings.retry_after_s
+            return False
+        self._must_renew = False
+        return True
 
     def _activate(self, number: int, recovered: Recovered) -> None:
         partition = self.partitions[number]
@@ -486,8 +520,8 @@ class Cycle:
         partition.journal_offset = record.journal_offset if record is not None else 0
         partition.time_ms = record.time_ms if record is not None else 0
         partition.rules = compile_rules(rules.rules, rules.version) if rules is not None else None
+        self._log.start(number, partition.journal_offset)
         partition.phase = Phase.READY
         partition.checked_at_s = 0.0
         del self._recoveries[number]
-        self._log.start(number, partition.journal_offset)
         self._measures.recovered(number)

@@ -194,6 +194,11 @@ class Story:
         return [(one.campaign, one.step, one.reason) for one in self.said(ActionSuppressed)]
 
     @property
+    def said_anything_to_do(self) -> bool:
+        """Whether any action was asked for or held back."""
+        return bool(self.requested or self.suppressed)
+
+    @property
     def cancelled(self) -> list[str]:
         """Reasons for which actions were called off."""
         return [one.reason for one in self.said(ActionCancelled)]

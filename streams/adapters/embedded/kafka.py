@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 
 from streams.adapters.embedded.jars import load_broker_jars
 from streams.adapters.embedded.java import find_java
+from streams.adapters.embedded.kafka_fencing import fence_broker, needs_fencing
 from streams.adapters.embedded.kafka_properties import format_properties
 from streams.adapters.embedded.ports import find_free_port
 from streams.adapters.embedded.process import ServerProcess
@@ -32,12 +33,21 @@ class EmbeddedKafka:
     The broker ends when the owning process ends, however that happens.
     """
 
-    def __init__(
-        self, data_dir: Path, port: int, command: list[str], owner_pid: int | None
+    def __init__(  # noqa: PLR0913  what a restart needs; use `start`
+        self,
+        data_dir: Path,
+        java_command: list[str],
+        *,
+        port: int,
+        controller_port: int,
+        heap_mb: int,
+        owner_pid: int | None,
     ) -> None:
         self._data_dir = data_dir
+        self._java_command = java_command
         self._port = port
-        self._command = command
+        self._controller_port = controller_port
+        self._heap_mb = heap_mb
         self._owner_pid = owner_pid
         self._process = self._launch()
 
@@ -52,22 +62,17 @@ class EmbeddedKafka:
         Raises Transient where it does not come up or cannot be fetched, with the reason and its
         last log lines; UsageError where the folder is in use or a part is not installed.
         """
-        data_dir = data_dir.absolute()
-        data_dir.mkdir(parents=True, exist_ok=True)
-        java = str(find_java())
         class_path = ":".join(map(str, load_broker_jars()))
+        java_command = [str(find_java()), *JVM_OPTIONS, "-cp", class_path]
         for attempts_left in reversed(range(1 if port else PORT_ATTEMPTS)):
-            broker_port = port or find_free_port()
-            properties = data_dir / "server.properties"
-            properties.write_text(
-                format_properties(data_dir, broker_port, controller_port=find_free_port())
-            )
-            base = [java, *JVM_OPTIONS, "-cp", class_path]
-            logged = [*base, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", f"-Xmx{heap_mb}m"]
-            _format_storage(base, data_dir, properties, owner_pid)
             try:
                 return cls(
-                    data_dir, broker_port, [*logged, "kafka.Kafka", str(properties)], owner_pid
+                    data_dir.absolute(),
+                    java_command,
+                    port=port or find_free_port(),
+                    controller_port=find_free_port(),
+                    heap_mb=heap_mb,
+                    owner_pid=owner_pid,
                 )
             except Transient as error:
                 if not attempts_left or "in use" not in str(error):
@@ -120,16 +125,45 @@ class EmbeddedKafka:
         self.stop()
 
     def _launch(self) -> ServerProcess:
-        process = ServerProcess.start(
-            "kafka",
-            self._command,
+        data_dir = self._data_dir
+        data_dir.mkdir(parents=True, exist_ok=True)
+        properties = data_dir / "server.properties"
+        properties.write_text(
+            format_properties(data_dir, self._port, controller_port=self._controller_port)
+        )
+        if load_cluster_id(data_dir) is None:
+            self._format_storage(properties)
+        elif needs_fencing(data_dir):
+            fence_broker(
+                self._java_command,
+                data_dir,
+                self._controller_port,
+                dropped_variables=JVM_VARIABLES,
+                owner_pid=self._owner_pid,
+            )
+        options = [f"-Xmx{self._heap_mb}m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
+        process = self._run("kafka", [*options, "kafka.Kafka", str(properties)])
+        probe = BrokerProbe(self.bootstrap_servers, load_cluster_id(data_dir))
+        process.wait_until_ready(probe, START_TIMEOUT_S)
+        return process
+
+    def _format_storage(self, properties: Path) -> None:
+        """Write the storage's identity once, as Kafka demands before the first start."""
+        arguments = [
+            *["-Xmx128m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error"],
+            *["kafka.tools.StorageTool", "format", "--ignore-formatted"],
+            *["--cluster-id", create_cluster_id(), "--config", str(properties)],
+        ]
+        self._run("kafka-format", arguments).wait_until_ended(START_TIMEOUT_S)
+
+    def _run(self, name: str, arguments: list[str]) -> ServerProcess:
+        return ServerProcess.start(
+            name,
+            [*self._java_command, *arguments],
             self._data_dir,
             dropped_variables=JVM_VARIABLES,
             owner_pid=self._owner_pid,
         )
-        probe = BrokerProbe(self.bootstrap_servers, load_cluster_id(self._data_dir))
-        process.wait_until_ready(probe, START_TIMEOUT_S)
-        return process
 
 
 class BrokerProbe:
@@ -172,20 +206,3 @@ def load_cluster_id(data_dir: Path) -> str | None:
 def create_cluster_id() -> str:
     """Give a new id as Kafka writes them: 16 random bytes in URL-safe base64 without padding."""
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-
-
-def _format_storage(
-    base: list[str], data_dir: Path, properties: Path, owner_pid: int | None
-) -> None:
-    """Write the storage's identity once, as Kafka demands before the first start."""
-    if load_cluster_id(data_dir) is not None:
-        return
-    command = [
-        *[*base, "-Xmx128m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error"],
-        *["kafka.tools.StorageTool", "format", "--ignore-formatted"],
-        *["--cluster-id", create_cluster_id(), "--config", str(properties)],
-    ]
-    process = ServerProcess.start(
-        "kafka-format", command, data_dir, dropped_variables=JVM_VARIABLES, owner_pid=owner_pid
-    )
-    process.wait_until_ended(START_TIMEOUT_S)

@@ -149,7 +149,7 @@ class ServerFiles:
         self.data_dir = data_dir
         self.log = data_dir / f"{name}.log"
         self.pid = data_dir / f"{name}.pid"
-        self.lock = data_dir / f"{name}.lock"
+        self.lock = data_dir / "server.lock"  # one for the folder, whatever runs in it
         self.log_start = 0
 
     def acquire_lock(self) -> int:

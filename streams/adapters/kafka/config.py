@@ -25,7 +25,7 @@ def consumer_config(base: Config, group: str, instance: str) -> Config:
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "session.timeout.ms": SESSION_TIMEOUT_MS,
-        "heartbeat.interval.ms": 3_000,
+        "heartbeat.interval.ms": SESSION_TIMEOUT_MS * 3 // 10,
         "max.poll.interval.ms": MAX_POLL_INTERVAL_MS,
         "enable.partition.eof": True,
         **_FETCH,
@@ -72,7 +72,7 @@ def transactional_config(base: Config, transactional_id: str) -> Config:
         "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
         "retry.backoff.ms": 1,
         "retry.backoff.max.ms": 10,
-        "linger.ms": 0,
+        "linger.ms": 50,
     }
 
 

@@ -77,6 +77,15 @@ class KafkaJournalLog:
         """The broker's clock at the latest commit; 0 before the first."""
         return self._producer.broker_time_ms
 
+    @property
+    def has_joined(self) -> bool:
+        """Whether the group has given this member its share, which may be none."""
+        return self._member.has_joined
+
+    def unread(self) -> dict[int, int]:
+        """Records behind the position by partition, as far as the client knows without asking."""
+        return self._member.unread()
+
     def close(self) -> None:
         """Leave the group and drop what is queued."""
         self._producer.close()

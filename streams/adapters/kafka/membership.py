@@ -14,11 +14,12 @@ from confluent_kafka import (
 )
 
 from streams.adapters.kafka.config import Config, consumer_config
-from streams.errors import BrokenInvariant, Transient
+from streams.errors import BrokenInvariant, Fenced, Transient
 from streams.ports import Polled, Record
 
 _PARTITION_EOF = KafkaError._PARTITION_EOF  # noqa: SLF001 - the client's public names
 _ALL_BROKERS_DOWN = KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001
+_TAKEN_OVER = (KafkaError._FENCED, KafkaError.FENCED_INSTANCE_ID)  # noqa: SLF001
 _COMMITTED_TIMEOUT_S = 10.0
 
 
@@ -37,16 +38,31 @@ class GroupMember:
         self._owned: set[int] = set()
         self._next: dict[int, int] = {}
         self._polled = Polled()
+        # Raised by the next poll, so that what came beside it is not lost.
+        self._trouble: Transient | None = None
+        self._must_begin_anew = False
+        # Whether the group has given this member its share, which may be none.
+        self.has_joined = False
         self._consumer.subscribe(
-            [topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
+            [topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
         )
 
     def poll(self, max_records: int, timeout_s: float) -> Polled:
         """One poll; callbacks of a rebalance run inside it."""
+        if self._trouble is not None:
+            trouble, self._trouble = self._trouble, None
+            raise trouble
         polled = self._polled = Polled()
+        if self._must_begin_anew:
+            self._must_begin_anew = False
+            for partition in self._owned:
+                self.halt(partition)
+            polled.gained = sorted(self._owned)
         try:
             messages = self._consumer.consume(max_records, timeout_s)
         except KafkaException as error:
+            # What this poll had fetched and told is gone: every partition begins anew.
+            self._must_begin_anew = True
             raise Transient(f"poll: {error.args[0].str()}") from error
         changed = {*polled.gained, *polled.lost}
         for message in messages:
@@ -87,6 +103,20 @@ class GroupMember:
         """A position as the client wants it."""
         return TopicPartition(self._topic, partition, offset)
 
+    def unread(self) -> dict[int, int]:
+        """Records behind the position by partition, as of the latest fetch; asks nobody."""
+        found: dict[int, int] = {}
+        for partition, position in self._next.items():
+            try:
+                _, end = self._consumer.get_watermark_offsets(
+                    TopicPartition(self._topic, partition), cached=True
+                )
+            except KafkaException:
+                continue  # nothing was fetched of it yet
+            if end >= 0:
+                found[partition] = max(0, end - position)
+        return found
+
     def close(self) -> None:
         """Leave; a static member keeps its place until the session times out."""
         self._consumer.close()
@@ -121,12 +151,18 @@ class GroupMember:
                 f"{self._topic} partition {partition}: the next record to read is gone "
                 f"({error.str()}). Its retention is shorter than this worker was away"
             )
+        elif error.code() in _TAKEN_OVER:
+            raise Fenced(
+                f"another process joined the group under this one's instance name ({error.str()}); "
+                "two processes of one role need two names: RFM_INSTANCE"
+            )
         elif error.fatal():
             raise BrokenInvariant(f"consumer: {error.name()}: {error.str()}")
         elif error.code() != _ALL_BROKERS_DOWN and not error.retriable():
-            raise Transient(f"poll: {error.name()}: {error.str()}")
+            self._trouble = Transient(f"poll: {error.name()}: {error.str()}")
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self.has_joined = True
         # At the end and paused: nothing is fetched until the partition is recovered and started.
         taken = [TopicPartition(one.topic, one.partition, OFFSET_END) for one in partitions]
         consumer.incremental_assign(taken)
@@ -142,5 +178,11 @@ class GroupMember:
             self._owned.discard(one.partition)
             self._next.pop(one.partition, None)
             self._polled.lost.append(one.partition)
+            if one.partition in self._polled.gained:
+                self._polled.gained.remove(one.partition)
         # On a loss the client has no assignment left to take from; it unassigns by itself then.
         consumer.incremental_unassign(partitions)
+
+    def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self.has_joined = False
+        self._revoked(consumer, partitions)

@@ -31,12 +31,12 @@ class KafkaStateReader:
             raise Transient(f"reading rfm.state: {error.args[0].str()}") from error
         records: list[Record] = []
         for message in messages:
-            error, offset = message.error(), message.offset()
-            if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001
-                raise Transient(f"reading rfm.state: {error.str()}")
+            problem, offset = message.error(), message.offset()
+            if problem is not None and problem.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001
+                raise Transient(f"reading rfm.state: {problem.str()}")
             if offset is None:
                 continue
-            if error is not None:
+            if problem is not None:
                 self.position = max(self.position, offset)
                 continue
             records.append(

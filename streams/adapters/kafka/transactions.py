@@ -44,7 +44,7 @@ class TransactionalProducer:
         self, topic: str, key: bytes | None, value: bytes, headers: Headers, partition: int | None
     ) -> None:
         """Add a record; by its key where `partition` is None."""
-        self._produce(topic, key, value, list(headers) or None, partition, None)
+        self._produce(topic, key, value, [*headers] or None, partition, None)
 
     def publish_tracked(self, topic: str, key: bytes, value: bytes, partition: int) -> None:
         """Add a record whose offset `commit` tells."""
@@ -102,7 +102,7 @@ class TransactionalProducer:
         topic: str,
         key: bytes | None,
         value: bytes,
-        headers: list[tuple[str, bytes]] | None,
+        headers: list[tuple[str, str | bytes | None]] | None,
         partition: int | None,
         told: Callable[[KafkaError | None, Message], None] | None,
     ) -> None:

@@ -6,6 +6,7 @@ it, as a transactional id does, which is how a crash and restart is simulated.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from zlib import crc32
 
 from streams.errors import BrokenInvariant, Fenced
 from streams.ports import Headers, Polled, Record
@@ -159,8 +160,9 @@ class MemoryLog:
                 offset = self._broker.state[partition].append(key, value)
                 if tracked:
                     receipts[partition] = offset
-            elif topic == JOURNAL and partition is not None:
-                self._broker.journal[partition].append(key, value)
+            elif topic == JOURNAL:
+                target = partition if partition is not None else self._partition_of(key)
+                self._broker.journal[target].append(key, value)
             else:
                 published = Published(key, value, tuple(headers))
                 self._broker.outputs.setdefault(topic, []).append(published)
@@ -178,6 +180,10 @@ class MemoryLog:
 
     def close(self) -> None:
         """Nothing is held."""
+
+    def _partition_of(self, key: bytes | None) -> int:
+        # Any stable spread will do here; only Kafka's partitions have to agree with other clients.
+        return crc32(key or b"") % self._broker.partitions
 
     def _open(self) -> _Transaction:
         if self._transaction is None:

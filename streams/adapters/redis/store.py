@@ -17,7 +17,7 @@ from streams.ports import Outcome, PositionChanged, StoredPosition, StoreWrite, 
 SCAN_COUNT = 500
 
 
-def connect(url: str, *, timeout_s: float = 5.0) -> "redis.Redis[bytes]":
+def connect(url: str, *, timeout_s: float = 5.0) -> redis.Redis:
     """A client that answers or fails within `timeout_s`; retries are the caller's, under the guard."""
     return redis.Redis.from_url(
         url,
@@ -31,7 +31,7 @@ def connect(url: str, *, timeout_s: float = 5.0) -> "redis.Redis[bytes]":
 class RedisStateStore:
     """States of one journal (namespace and generation) in Redis."""
 
-    def __init__(self, client: "redis.Redis[bytes]", keys: Keys, generation: str) -> None:
+    def __init__(self, client: redis.Redis, keys: Keys, generation: str) -> None:
         self._client = client
         self._keys = keys
         self._generation = generation
@@ -53,9 +53,11 @@ class RedisStateStore:
         """Where a partition stands."""
         keys = self._keys.partition(partition)
         with _mapped():
-            generation, offset, record, rules = self._client.hmget(
+            # The client is typed for both kinds of answers; ours are bytes.
+            found: Any = self._client.hmget(
                 keys.position, ["generation", "offset", "partition", "rules"]
             )
+        generation, offset, record, rules = found
         if generation is None or offset is None:
             return None
         check_generation(generation.decode(), self._generation, partition)
@@ -110,11 +112,13 @@ class RedisStateStore:
         return Outcome(self._run(self._apply, keys, arguments).decode())
 
     def wipe(self, partition: int) -> None:
-        """Remove a partition; the position first, so that what is left is never trusted."""
-        keys = self._keys.partition(partition)
+        """Remove a partition in one command: a position without its states would be believed.
+
+        Another worker may be writing the partition anew at this very moment; whichever comes first,
+        what is left is either whole or has no position.
+        """
         with _mapped():
-            self._client.delete(keys.position)
-            self._client.unlink(keys.customers, keys.timers)
+            self._client.unlink(*self._keys.partition(partition))
 
     def scan(self, partition: int) -> Iterator[tuple[str, bytes]]:
         """All customers of a partition, each once."""
@@ -123,7 +127,8 @@ class RedisStateStore:
         cursor = 0
         while True:
             with _mapped():
-                cursor, values = self._client.hscan(keys.customers, cursor, count=SCAN_COUNT)
+                page: Any = self._client.hscan(keys.customers, cursor, count=SCAN_COUNT)
+            cursor, values = page
             for customer_id, value in values.items():
                 if customer_id not in seen:
                     seen.add(customer_id)
@@ -151,9 +156,9 @@ class RedisStateStore:
                 raise
 
 
-def _eviction_policy(client: "redis.Redis[bytes]") -> str | None:
+def _eviction_policy(client: redis.Redis) -> str | None:
     try:
-        found = client.config_get("maxmemory-policy")
+        found: Any = client.config_get("maxmemory-policy")
     except redis.ResponseError:
         # Managed servers refuse CONFIG; INFO tells the same.
         found = client.info("memory")

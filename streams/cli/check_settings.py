@@ -1,0 +1,137 @@
+"""`check-settings`: every setting with its source, and what follows from the rules."""
+
+import os
+import tomllib
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import typer
+from pydantic import SecretStr
+
+from streams.bootstrap import build_rates
+from streams.cli.context import invocation_of
+from streams.cli.help_text import described
+from streams.cli.output import note, print_table
+from streams.cli.rules_text import describe_rules, map_grid
+from streams.core.campaigns.conditions import CHANNELS_WITHOUT_CONSENT
+from streams.core.rules import Rules, compile_rules
+from streams.errors import UsageError
+from streams.rules.files import rules_text
+from streams.settings import PREFIX, Settings
+
+_SECRET_WORDS = ("password", "secret", "key.pem", "credential", "token")
+_HIDDEN = "(hidden)"
+_HELP = described(
+    "Check settings, rule files and exchange rates, and print what they amount to: every setting "
+    "and where it comes from, the rules, and the map of segments. Asks neither Kafka nor Redis.",
+    "check-settings",
+    "--config shop.toml check-settings",
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("check-settings", help=_HELP)(_check)
+
+
+def _check(ctx: typer.Context) -> None:
+    invocation = invocation_of(ctx)
+    settings = invocation.settings
+    build_rates(settings)
+    text = rules_text(settings)
+    print_table(
+        ("setting", "value", "from"),
+        [
+            (f"{PREFIX}{name.upper()}", _shown(name, settings), _source(name, invocation.config))
+            for name in Settings.model_fields
+        ],
+        "Settings",
+    )
+    typer.echo()
+    print_table(("rule", "value"), describe_rules(text), "Rules")
+    typer.echo()
+    rules = compile_rules(text, 0)
+    print_table(("", "F1", "F2", "F3", "F4", "F5"), map_grid(rules), "Segments by R, F and M")
+    warnings = unreachable(rules)
+    for warning in warnings:
+        note(f"warning: {warning}")
+    note("settings and rules are valid")
+
+
+def unreachable(rules: Rules) -> list[str]:
+    """Say which campaigns can reach only customers who said yes, and how to change that."""
+    denied = {
+        name
+        for name, campaign in rules.campaigns.items()
+        if not any(_reaches(channel, rules) for channel in campaign.channels)
+    }
+    if not denied:
+        return []
+    channels = sorted({one for name in denied for one in rules.campaigns[name].channels})
+    return [
+        f"{', '.join(sorted(denied))}: nobody is reached by {', '.join(channels)} before a "
+        "consent.changed says yes, because consent that is not known counts as no. Where the law "
+        f'allows more, set RFM_CONSENT_UNKNOWN=\'{{"{channels[0]}": "after_purchase"}}\''
+    ]
+
+
+def _reaches(channel: str, rules: Rules) -> bool:
+    if channel in CHANNELS_WITHOUT_CONSENT:
+        return True
+    return rules.consent_unknown.get(channel, "deny") != "deny"
+
+
+def _shown(name: str, settings: Settings) -> str:
+    value = getattr(settings, name)
+    if name == "redis_url":
+        return _without_password(settings.redis_url.get_secret_value())
+    if isinstance(value, SecretStr):
+        return _HIDDEN
+    if value is None:
+        return "unset"
+    if name == "kafka":
+        return ", ".join(
+            f"{key}={_HIDDEN if _is_secret(key) else setting}" for key, setting in value.items()
+        )
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_plain(one)}" for key, one in value.items())
+    return _plain(value)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, frozenset):
+        return ",".join(sorted(value))
+    if isinstance(value, list):
+        return ", ".join(str(one) for one in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{one} from {day}" for day, one in sorted(value.items()))
+    return str(value)
+
+
+def _is_secret(key: str) -> bool:
+    return any(word in key for word in _SECRET_WORDS)
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")
+    netloc = f"{_HIDDEN}@{host[2]}" if host[1] else parts.netloc
+    # A password may stand in the query too.
+    return f"{parts.scheme}://{netloc}{parts.path}{'?' + _HIDDEN if parts.query else ''}"
+
+
+def _source(name: str, config: Path | None) -> str:
+    variable = f"{PREFIX}{name}".upper()
+    if any(
+        one.upper() == variable or one.upper().startswith(f"{variable}__") for one in os.environ
+    ):
+        return "environment"
+    if config is not None:
+        try:
+            if name in tomllib.loads(config.read_text(encoding="utf-8")):
+                return str(config)
+        except (OSError, ValueError) as error:
+            raise UsageError(f"--config {config}: {error}") from error
+    return "default"

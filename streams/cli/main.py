@@ -1,0 +1,196 @@
+"""`rfm-streams`: the command line as a whole, its exit codes and its one line per error.
+
+Exit codes: 0 done, 1 something did not answer (try again), 2 bad arguments, settings or files,
+3 a broken invariant, 4 another process took over, 130 interrupted.
+"""
+
+import os
+import sys
+import traceback
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+if TYPE_CHECKING:
+    import typer
+
+USAGE, INTERRUPTED = 2, 130
+# Modules with `register(app)`, in the order in which a person meets the commands.
+_COMMANDS = (
+    "demo",
+    "run",
+    "publish",
+    "replay",
+    "export",
+    "customers",
+    "status",
+    "dead_letters",
+    "topics",
+    "rules",
+    "redis_states",
+    "schemas_export",
+    "check_settings",
+)
+
+
+def main() -> None:
+    """The program."""
+    problem = foreign_package()
+    if problem is not None:
+        sys.stderr.write(f"rfm-streams: {problem}\n")
+        sys.exit(USAGE)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line; returns the exit code, errors are one line on stderr."""
+    import typer  # noqa: PLC0415 - after the check of the packages in `main`
+
+    command = typer.main.get_command(build_app())
+    try:
+        # No arguments at all: a person looks around.
+        returned = command.main(
+            arguments or ["--help"], prog_name="rfm-streams", standalone_mode=False
+        )
+    except Exception as error:  # noqa: BLE001 - the outermost place: said in one line, never hidden
+        return _report(error)
+    return returned if isinstance(returned, int) else 0
+
+
+def build_app() -> "typer.Typer":
+    """The app with every command. Each module of commands has a function `register(app)`."""
+    import typer  # noqa: PLC0415
+
+    from streams.cli.context import Invocation  # noqa: PLC0415
+
+    app = typer.Typer(
+        name="rfm-streams",
+        help="Event-driven customer segmentation for web shops: orders, returns and carts in; RFM "
+        "segments and marketing actions out, exactly once, on Apache Kafka and Redis.",
+        no_args_is_help=False,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+
+    @app.callback()
+    def options(
+        ctx: typer.Context,
+        config: Annotated[
+            Path | None,
+            typer.Option(
+                metavar="FILE",
+                help="Settings in TOML; environment variables RFM_* win over it.",
+            ),
+        ] = None,
+        show_version: Annotated[
+            bool,
+            typer.Option(
+                "--version",
+                help="Print the version and end.",
+                is_eager=True,
+                callback=print_version,
+            ),
+        ] = False,
+    ) -> None:
+        ctx.obj = Invocation(config)
+
+    for name in _COMMANDS:
+        if find_spec(f"streams.cli.{name}") is None:  # DEV
+            continue  # DEV
+        import_module(f"streams.cli.{name}").register(app)
+    return app
+
+
+def print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
+    """Print the version and end, where `--version` was given."""
+    import typer  # noqa: PLC0415
+
+    if wanted:
+        typer.echo(f"rfm-streams {installed_version()}")
+        raise typer.Exit
+
+
+def installed_version() -> str:
+    """Version of the installed distribution."""
+    try:
+        return version("rfm-streams")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def foreign_package() -> str | None:
+    """Say so where `schemas` is not ours: a foreign package of that name would win silently."""
+    ours = Path(__file__).resolve().parent.parent.parent
+    spec = find_spec("schemas")
+    found = Path(spec.origin).resolve().parent.parent if spec and spec.origin else None
+    if found == ours:
+        return None
+    return (
+        f"the packages streams ({ours}) and schemas ({found or 'nowhere'}) must come from one "
+        "folder: another installed package is called schemas, uninstall it or use a fresh virtual "
+        "environment"
+    )
+
+
+def _report(error: Exception) -> int:
+    if _is_debugging():
+        traceback.print_exception(error)
+    text, code = _explain(error)
+    sys.stderr.write(f"rfm-streams: {' '.join(text.split())}\n")
+    return code
+
+
+def _is_debugging() -> bool:
+    return os.environ.get("RFM_LOG_LEVEL", "").lower() == "debug"
+
+
+def _explain(error: Exception) -> tuple[str, int]:
+    """One line and the exit code."""
+    import redis  # noqa: PLC0415
+    import typer  # noqa: PLC0415
+    from confluent_kafka import KafkaError, KafkaException  # noqa: PLC0415
+
+    from streams.errors import RfmError, Transient  # noqa: PLC0415
+
+    if isinstance(error, Transient):
+        return _advised(str(error)), error.exit_code
+    if isinstance(error, RfmError):
+        return str(error), error.exit_code
+    if isinstance(error, typer.TyperException):
+        return _usage(error), error.exit_code
+    if isinstance(error, typer.Abort):
+        return "stopped, nothing was done", INTERRUPTED
+    if isinstance(error, KafkaException):
+        cause: KafkaError = error.args[0]
+        if cause.code() in (KafkaError._INVALID_ARG, KafkaError._UNKNOWN_PROTOCOL):  # noqa: SLF001
+            return f"Kafka client settings (RFM_KAFKA): {cause.str()}", USAGE
+        return _advised(f"Kafka: {cause.str()}"), 1
+    if isinstance(error, redis.RedisError):
+        return _advised(f"Redis: {error}"), 1
+    hint = "" if _is_debugging() else " (RFM_LOG_LEVEL=debug shows where)"
+    return f"unexpected {type(error).__name__}: {error}{hint}", 1
+
+
+def _usage(error: Exception) -> str:
+    text = str(getattr(error, "message", error))
+    formatted = getattr(error, "format_message", None)
+    if formatted is not None:
+        text = str(formatted()).replace("Value error, ", "")
+    ctx = getattr(error, "ctx", None)
+    return f"{text} See `{ctx.command_path} --help`" if ctx is not None else text
+
+
+def _advised(text: str) -> str:
+    """What to check, where the text does not say it."""
+    if "RFM_" in text or "rfm-streams" in text:
+        return text
+    if "Redis" in text:
+        return f"{text}: check that Redis runs, and RFM_REDIS_URL"
+    return f"{text}: check that Kafka runs, and RFM_KAFKA_BOOTSTRAP_SERVERS"
+
+
+if __name__ == "__main__":
+    main()

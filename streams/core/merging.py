@@ -1,0 +1,132 @@
+"""Merging two customers of one person: the source hands its facts over and points to the target.
+
+The two may live in different partitions, so what is handed over is a journal record of the target.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from streams.core.history import MAX_REMNANTS, is_newer, order_hash
+from streams.core.inputs import CustomerEvent, CustomerMerged
+from streams.core.outputs import Forwarded, NotForwarded
+from streams.core.state import (
+    Attribute,
+    Consent,
+    CustomerState,
+    Folded,
+    Order,
+    Remnant,
+    Return,
+)
+from streams.core.values import stable_id
+
+# A chain of merges longer than this is a mistake of the shop, and most likely a circle.
+MAX_HOPS = 8
+
+
+@dataclass(slots=True, kw_only=True)
+class MergedIn(CustomerEvent):
+    """What the source `from_customer_id` hands over to this customer."""
+
+    from_customer_id: str
+    orders: dict[str, Order] = field(default_factory=dict)
+    returns: dict[str, Return] = field(default_factory=dict)
+    cancellations: dict[str, int] = field(default_factory=dict)
+    folded_order_count: int = 0
+    folded_net_minor: int = 0
+    remnants: dict[int, Remnant] = field(default_factory=dict)
+    attributes: dict[str, Attribute] = field(default_factory=dict)
+    consents: dict[str, Consent] = field(default_factory=dict)
+    starts: dict[str, int] = field(default_factory=dict)
+    seen: dict[int, int] = field(default_factory=dict)
+    last_event_at_ms: int = 0
+
+
+def hand_over(state: CustomerState, event: CustomerMerged, now_ms: int) -> Forwarded | NotForwarded:
+    """Empty the source, leave a redirect, and say what goes to the target."""
+    folded = state.folded or Folded()
+    event_id = stable_id("customer.merged", state.customer_id, event.event_id)
+    merged = MergedIn(
+        event_id=event_id,
+        customer_id=event.into_customer_id,
+        occurred_at_ms=event.occurred_at_ms,
+        received_at_ms=now_ms,
+        identity=order_hash(event_id),
+        source=event.source,
+        backfill=event.backfill,
+        hops=event.hops,
+        from_customer_id=state.customer_id,
+        orders=state.orders,
+        returns=state.returns,
+        cancellations=state.cancellations,
+        folded_order_count=folded.order_count,
+        folded_net_minor=folded.net_minor,
+        remnants=folded.remnants,
+        attributes=state.attributes,
+        consents=state.consents,
+        starts=state.starts,
+        seen=dict(state.seen),
+        last_event_at_ms=state.last_event_at_ms,
+    )
+    state.orders, state.returns, state.cancellations = {}, {}, {}
+    state.attributes, state.consents, state.starts, state.carts = {}, {}, {}, {}
+    state.folded = None
+    state.merged_into = event.into_customer_id
+    return _forwarded(merged, state.customer_id)
+
+
+def forward(state: CustomerState, event: CustomerEvent, now_ms: int) -> Forwarded | NotForwarded:
+    """Pass a later event of a merged customer on to where the customer went."""
+    target = state.merged_into or state.customer_id
+    return _forwarded(
+        replace(event, customer_id=target, received_at_ms=now_ms), state.customer_id
+    )
+
+
+def take_in(state: CustomerState, merged: MergedIn) -> None:
+    """Add the facts of another customer; what both know counts once, consent is the stricter."""
+    for order_id, order in merged.orders.items():
+        known = state.orders.get(order_id)
+        if known is None or is_newer(
+            order.occurred_at_ms, order.event_id, known.occurred_at_ms, known.event_id
+        ):
+            state.orders[order_id] = order
+    for return_id, back in merged.returns.items():
+        state.returns.setdefault(return_id, back)
+    for order_id, at_ms in merged.cancellations.items():
+        state.cancellations.setdefault(order_id, at_ms)
+    if merged.remnants or merged.folded_order_count or merged.folded_net_minor:
+        _add_folded(state, merged)
+    for name, attribute in merged.attributes.items():
+        state.attributes.setdefault(name, attribute)
+    for channel, consent in merged.consents.items():
+        own = state.consents.get(channel)
+        if own is None or (own.granted and not consent.granted):
+            state.consents[channel] = consent
+    for name, at_ms in merged.starts.items():
+        state.starts[name] = max(at_ms, state.starts.get(name, 0))
+    both = {**merged.seen, **state.seen}
+    state.seen = dict(sorted(both.items(), key=lambda one: one[1]))
+    state.last_event_at_ms = max(state.last_event_at_ms, merged.last_event_at_ms)
+
+
+def _add_folded(state: CustomerState, merged: MergedIn) -> None:
+    folded = state.folded = state.folded or Folded()
+    folded.order_count += merged.folded_order_count
+    folded.net_minor += merged.folded_net_minor
+    for key, remnant in merged.remnants.items():
+        if key not in folded.remnants and len(folded.remnants) < MAX_REMNANTS:
+            folded.remnants[key] = remnant
+
+
+def _forwarded(event: CustomerEvent, from_customer_id: str) -> Forwarded | NotForwarded:
+    if event.hops >= MAX_HOPS or event.customer_id == from_customer_id:
+        return NotForwarded(
+            event=event,
+            customer_id=from_customer_id,
+            message=(
+                f"customer {from_customer_id!r} leads back to itself or over more than {MAX_HOPS} "
+                "merges; mend the merges in the shop"
+            ),
+        )
+    event.hops += 1
+    return Forwarded(event=event)

@@ -1,0 +1,46 @@
+"""Reads one customer's state out of the store, together with the rules it is judged by."""
+
+from dataclasses import dataclass
+
+from streams.codec.partition import decode_partition, decode_rules
+from streams.codec.state import decode_state
+from streams.core.rules import Rules, compile_rules
+from streams.core.state import CustomerState
+from streams.errors import Transient
+from streams.ports import PositionChanged, StateStore
+
+# Each retry means that a whole batch was committed in between the two questions.
+_ATTEMPTS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerNow:
+    """A customer as of the latest commit; `state` is None where nothing is known of the id."""
+
+    partition: int
+    time_ms: int
+    rules: Rules
+    state: CustomerState | None
+
+
+def fetch_customer(store: StateStore, partition: int, customer_id: str) -> CustomerNow | None:
+    """The customer as of the partition's latest commit; None where nothing was ever decided there.
+
+    Raises `Transient` where the store moves on faster than it can be read.
+    """
+    for _ in range(_ATTEMPTS):
+        position = store.position(partition)
+        if position is None or position.partition_record is None or position.rules_record is None:
+            return None
+        try:
+            (value,) = store.load(partition, position.offset, [customer_id])
+        except PositionChanged:
+            continue
+        rules = decode_rules(position.rules_record)
+        return CustomerNow(
+            partition,
+            decode_partition(position.partition_record).time_ms,
+            compile_rules(rules.rules, rules.version),
+            decode_state(customer_id, value) if value is not None else None,
+        )
+    raise Transient(f"partition {partition} of Redis changes faster than it can be read; try again")

@@ -1,0 +1,1 @@
+"""Prometheus metrics: the catalogue, and what each processor measures."""

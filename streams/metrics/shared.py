@@ -1,0 +1,77 @@
+"""What every processor measures."""
+
+from collections.abc import Mapping
+
+import structlog
+from prometheus_client import CollectorRegistry, Gauge
+
+from streams.metrics import catalogue as c
+
+# The first word that fits names the reason; the log line has the whole text.
+ABORT_REASONS: tuple[tuple[str, str], ...] = (
+    ("unknown outcome", "unknown_outcome"),
+    ("the store is at", "store_moved"),
+    ("Redis", "redis"),
+    ("poll", "poll"),
+    ("send positions", "positions"),
+    ("publish", "publish"),
+    ("begin", "begin"),
+    ("commit", "commit"),
+    ("seek", "seek"),
+)
+OTHER = "other"
+
+
+def coarse_reason(text: str) -> str:
+    """The kind of an abort, from its message."""
+    return next((reason for words, reason in ABORT_REASONS if words in text), OTHER)
+
+
+class SharedMetrics:
+    """Metrics of every role."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.log: structlog.typing.FilteringBoundLogger = structlog.get_logger("streams")
+        self._restarts = c.PROCESS_RESTARTS.counter(registry)
+        self._ready = c.READY.gauge(registry)
+        self._lag_records = c.LAG_RECORDS.gauge(registry)
+        self._lag_seconds = c.LAG_SECONDS.gauge(registry)
+        self._batch_records = c.BATCH_RECORDS.histogram(registry)
+        self._transactions_committed = c.TRANSACTIONS_COMMITTED.counter(registry)
+        self._transactions_aborted = c.TRANSACTIONS_ABORTED.counter(registry)
+        for reason in (*(reason for _, reason in ABORT_REASONS), OTHER):
+            self._transactions_aborted.labels(reason)
+        self._transactions_fenced = c.TRANSACTIONS_FENCED.counter(registry)
+        self._commit_seconds = c.COMMIT_SECONDS.histogram(registry)
+        self._clock_difference = c.CLOCK_DIFFERENCE.gauge(registry)
+
+    def restarted(self, reasons: Mapping[str, int]) -> None:
+        """How often, and why, this process was started again before."""
+        for reason, count in reasons.items():
+            self._restarts.labels(reason).inc(count)
+        self._transactions_fenced.inc(reasons.get("fenced", 0))
+
+    def aborted(self, reason: str) -> None:
+        """A batch was given up and will be read again."""
+        self._transactions_aborted.labels(coarse_reason(reason)).inc()
+        self.log.warning("a batch was given up and is read again", cause=reason)
+
+    def fenced(self) -> None:
+        """Another process took over this one's name."""
+        self._transactions_fenced.inc()
+
+    def show_ready(self, *, is_ready: bool) -> None:
+        """Whether the processor itself sees itself as ready."""
+        self._ready.set(is_ready)
+
+    def show_clock_difference(self, seconds: float) -> None:
+        """This clock minus the broker's."""
+        self._clock_difference.set(seconds)
+
+
+def remove_series(gauge: Gauge, *labels: str) -> None:
+    """Drop a series if it is there: what a process owns no more, it does not report."""
+    try:
+        gauge.remove(*labels)
+    except KeyError:
+        return  # never shown

@@ -1,0 +1,129 @@
+"""What must be there before a processor runs: Kafka, Redis, topics, rules."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import redis
+import stamina
+import structlog
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from streams.adapters.redis.store import connect
+from streams.bootstrap import ensure_rules, ensure_topics
+from streams.codec.partition import RulesRecord
+from streams.core.campaigns.conditions import CHANNELS_WITHOUT_CONSENT
+from streams.core.rules import Rules, compile_rules
+from streams.errors import Transient, UsageError
+from streams.rules.files import rules_text
+from streams.settings import Settings
+
+# A broker that restarts is back within a minute; after this a person should look.
+PATIENCE_S = 300.0
+_ANSWER_S = 3.0
+
+Result = TypeVar("Result")
+
+
+def retry_while_absent(attempt: Callable[[], Result], patience_s: float = PATIENCE_S) -> Result:
+    """Try until it works or patience ends; every failure is logged with its cause."""
+    for retry in stamina.retry_context(
+        on=Transient,
+        attempts=None,
+        timeout=patience_s,
+        wait_initial=0.5,
+        wait_max=5.0,
+        wait_jitter=0.5,
+    ):
+        with retry:
+            return attempt()
+    raise AssertionError("stamina ends by a result or an error")
+
+
+def check_kafka(settings: Settings) -> None:
+    """Raise `Transient` unless the cluster answers."""
+    try:
+        AdminClient(settings.kafka_config()).list_topics(timeout=_ANSWER_S)
+    except KafkaException as error:
+        raise Transient(
+            f"Kafka does not answer at {settings.kafka_bootstrap_servers} "
+            f"({error.args[0].str()}): check that it runs, and RFM_KAFKA_BOOTSTRAP_SERVERS"
+        ) from error
+
+
+def check_redis(settings: Settings) -> None:
+    """Raise `Transient` unless Redis answers, `UsageError` where its URL is none."""
+    try:
+        with connect(settings.redis_url.get_secret_value(), timeout_s=_ANSWER_S) as client:
+            client.ping()
+    except ValueError as error:
+        raise UsageError(f"settings: redis_url: {error} (set RFM_REDIS_URL)") from None
+    except redis.RedisError as error:
+        raise Transient(
+            f"Redis does not answer ({error}): check that it runs, and RFM_REDIS_URL"
+        ) from error
+
+
+def prepare(settings: Settings) -> None:
+    """Wait for Kafka and Redis, create missing topics, journal the first rules; say what was done.
+
+    Raises `UsageError` where topics or rule files do not fit, `Transient` when patience ends.
+    """
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("streams")
+    check_client_settings(settings)
+    own = rules_text(settings)
+    retry_while_absent(lambda: check_kafka(settings))
+    retry_while_absent(lambda: check_redis(settings))
+    report = retry_while_absent(lambda: ensure_topics(settings))
+    if report.created:
+        log.info("topics created", topics=list(report.created))
+    for difference in report.mismatched:
+        log.warning(
+            "a topic's setting differs from the table; it is left alone",
+            topic=difference.topic,
+            setting=difference.setting,
+            wanted=difference.wanted,
+            found=difference.found,
+        )
+    _report_rules(ensure_rules(settings), own, log)
+
+
+def check_client_settings(settings: Settings) -> None:
+    """Raise `UsageError` where librdkafka does not know a setting of RFM_KAFKA."""
+    try:
+        AdminClient(settings.kafka_config())
+    except KafkaException as error:
+        raise UsageError(f"settings: kafka: {error.args[0].str()} (set RFM_KAFKA)") from None
+
+
+def _report_rules(
+    record: RulesRecord, own: str, log: structlog.typing.FilteringBoundLogger
+) -> None:
+    log.info("rules in force", version=record.version)
+    if record.rules != own:
+        log.warning(
+            "the rules in force differ from those of these settings and files, which do nothing "
+            "until `rfm-streams rules apply`",
+            version=record.version,
+        )
+    silent = unreachable_campaigns(compile_rules(record.rules, record.version))
+    if silent:
+        log.warning(
+            "these campaigns reach only customers who said yes (consent.changed): every channel "
+            "they use denies unknown consent; RFM_CONSENT_UNKNOWN and `rfm-streams rules apply` "
+            "change that",
+            campaigns=silent,
+        )
+
+
+def unreachable_campaigns(rules: Rules) -> list[str]:
+    """Campaigns that reach nobody unless customers consent, since every channel denies."""
+    return sorted(
+        campaign.name
+        for campaign in rules.campaigns.values()
+        if all(
+            channel not in CHANNELS_WITHOUT_CONSENT
+            and rules.consent_unknown.get(channel, "deny") == "deny"
+            for channel in campaign.channels
+        )
+    )

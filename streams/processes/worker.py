@@ -1,0 +1,142 @@
+"""One worker: a processor with its metrics, health and main loop, in this very process."""
+
+import sys
+from dataclasses import dataclass, field
+from typing import Literal
+
+import structlog
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+)
+
+from streams.adapters.system_clock import SystemClock
+from streams.decide.process import DecideProcess
+from streams.errors import BrokenInvariant, Fenced, Transient, UsageError
+from streams.health import Health, HealthServer
+from streams.intake.process import IntakeProcess
+from streams.logs import librdkafka_settings
+from streams.processes.garbage import GarbageCollection
+from streams.processes.processor import Processor
+from streams.processes.startup import check_kafka, check_redis, prepare, retry_while_absent
+from streams.processes.stop import Stop
+from streams.settings import Settings
+
+Role = Literal["intake", "decide"]
+ROLES: tuple[Role, ...] = ("intake", "decide")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """One process of a run. `number` counts within the role, `place` within the whole run."""
+
+    role: Role
+    number: int
+    place: int
+    restarts: dict[str, int] = field(default_factory=dict)
+
+    def instance(self, settings: Settings) -> str:
+        """Its name among all processes of its role, the same after every restart."""
+        return f"{settings.instance}-{self.number}"
+
+
+def run_worker(settings: Settings, worker: Worker, stop: Stop, *, prepare_first: bool) -> int:
+    """Run until told to stop; returns the exit code. Errors become one log line."""
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("streams")
+    try:
+        _run(settings, worker, stop, prepare_first=prepare_first)
+    except Fenced as error:
+        log.error("fenced: another process took over, this one ends", cause=str(error))
+        code = error.exit_code
+    except BrokenInvariant as error:
+        log.error("stopped: going on could lose or double a decision", cause=str(error))
+        code = error.exit_code
+    except (UsageError, Transient) as error:
+        log.error("cannot run", cause=str(error))
+        code = error.exit_code
+    except Exception:
+        log.exception("unexpected error, the process ends")
+        code = 1
+    else:
+        log.info("stopped")
+        code = 0
+    return code
+
+
+def _run(settings: Settings, worker: Worker, stop: Stop, *, prepare_first: bool) -> None:
+    settings = with_logged_clients(settings)
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    processor = _build(settings, worker, registry)
+    probe_settings = settings.model_copy(update={"kafka": {"log_level": "0", **settings.kafka}})
+    health = Health(
+        SystemClock(),
+        worker.role,
+        processor.reasons,
+        [lambda: check_kafka(probe_settings), lambda: check_redis(settings)],
+    )
+    port = settings.metrics_port + worker.place if settings.metrics_port else 0
+    server = HealthServer(settings.metrics_host, port, registry, health)
+    sys.stdout.write(f"{worker.role} {worker.instance(settings)}: {server.url}/metrics\n")
+    sys.stdout.flush()
+    try:
+        if prepare_first:
+            prepare(settings)
+        _run_processor(processor, stop, health)
+    finally:
+        stop.disarm()
+        server.close()
+
+
+def with_logged_clients(settings: Settings) -> Settings:
+    """The same settings, under which librdkafka's own lines go to our log."""
+    return settings.model_copy(update={"kafka": {**librdkafka_settings(), **settings.kafka}})
+
+
+def _build(settings: Settings, worker: Worker, registry: CollectorRegistry) -> Processor:
+    instance = worker.instance(settings)
+    if worker.role == "decide":
+        decide = DecideProcess(settings, instance, registry)
+        decide.metrics.restarted(worker.restarts)
+        return decide
+    intake = IntakeProcess(settings, instance, registry)
+    intake.metrics.restarted(worker.restarts)
+    return intake
+
+
+def _run_processor(processor: Processor, stop: Stop, health: Health) -> None:
+    """Open, run, close; all over again when Kafka stays away longer than a cycle waits."""
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("streams")
+    garbage = GarbageCollection(SystemClock())
+
+    def attempt() -> None:
+        health.beat()
+        processor.open()
+
+    while True:
+        retry_while_absent(attempt)
+        stop.begin()
+        log.info("running")
+        try:
+            while not stop.requested:
+                health.beat()
+                garbage.after_cycle(processor.run_once())
+                processor.refresh()
+            return
+        except Transient as error:
+            log.warning("connecting anew", cause=str(error))
+        finally:
+            _close(processor, stop)
+
+
+def _close(processor: Processor, stop: Stop) -> None:
+    """Close within the bound: a client's close can hang, and then the process ends the hard way."""
+    if not stop.requested:
+        stop.arm(exit_code=1)
+    processor.close()
+    if not stop.requested:
+        stop.disarm()

@@ -1,0 +1,101 @@
+"""Runs command lines of `rfm-streams` in this process, and the decider that some of them need."""
+
+import io
+import time
+from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from typing import NamedTuple
+
+import pytest
+
+from streams.bootstrap import Decider, build_decider, names_of
+from streams.cli.main import run
+from streams.insights.topic_reader import TopicReader
+from streams.ports import Outcome
+from streams.runtime.cycle import Batch
+from streams.runtime.partition import Partition
+from streams.settings import Settings
+
+DEADLINE_S = 60.0
+
+
+class Ran(NamedTuple):
+    """Exit code, standard output and standard error."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run_command(environment: Mapping[str, str], *arguments: str) -> Ran:
+    """Run one command line under `RFM_*` variables of its own."""
+    out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        code = run(list(arguments))
+    texts = []
+    for stream in (out, err):
+        stream.flush()
+        stream.seek(0)
+        texts.append(stream.read())
+    return Ran(code, texts[0], texts[1])
+
+
+class Unmeasured:
+    """`Measures` of a decider that nobody watches; why a batch was dropped is kept."""
+
+    def __init__(self) -> None:
+        self.aborts: list[str] = []
+
+    def polled(self, batch: Batch) -> None:
+        """Nothing to tell."""
+
+    def committed(self, batch: Batch, seconds: float) -> None:
+        """Nothing to tell."""
+
+    def aborted(self, reason: str) -> None:
+        """Keep the reason for the failure's message."""
+        self.aborts.append(reason)
+
+    def guarded(self, outcome: Outcome, seconds: float) -> None:
+        """Nothing to tell."""
+
+    def recovering(self, partition: int, progress: float) -> None:
+        """Nothing to tell."""
+
+    def recovered(self, partition: int) -> None:
+        """Nothing to tell."""
+
+    def owned(self, partitions: dict[int, Partition]) -> None:
+        """Nothing to tell."""
+
+
+def decide_all(settings: Settings, instance: str = "test") -> None:
+    """Decide everything that the journal holds by now, then stop."""
+    reader = TopicReader(settings.kafka_config(), names_of(settings).topic("rfm.journal"))
+    try:
+        ends = {number: reader.bounds(number).end for number in range(settings.partitions)}
+    finally:
+        reader.close()
+    measures = Unmeasured()
+    decider = build_decider(settings, instance, measures)
+    try:
+        deadline_s = time.monotonic() + DEADLINE_S
+        while not _is_done(decider, ends):
+            decider.cycle.run_once()
+            if time.monotonic() > deadline_s:
+                pytest.fail(f"not decided within {DEADLINE_S:g} s; aborted: {measures.aborts[-3:]}")
+    finally:
+        decider.close()
+
+
+def _is_done(decider: Decider, ends: dict[int, int]) -> bool:
+    partitions = decider.cycle.partitions
+    return (
+        len(partitions) == len(ends)
+        and decider.cycle.is_ready
+        # The last offsets may be control records, which no position ever passes by itself.
+        and all(partitions[number].journal_offset >= end - 1 for number, end in ends.items())
+        and all(partitions[number].at_end for number in ends)
+    )

@@ -1,0 +1,184 @@
+"""A broker, a store and a clock in memory, and workers that come and go in it."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from copy import deepcopy
+
+from streams.adapters.memory import (
+    MemoryBroker,
+    MemoryLog,
+    MemoryStateLog,
+    MemoryStateStore,
+    SimulatedClock,
+)
+from streams.codec.journal import encode_input
+from streams.codec.partition import decode_partition
+from streams.core.inputs import Input
+from streams.ports import Outcome
+from streams.runtime.cycle import ORDER, Batch, Cycle, CycleSettings, Step
+from streams.runtime.partition import Partition
+from tests.runtime.oracle import fold
+
+GENERATION = "rfm.journal.g1"
+# A worker that has not come to the end after so many cycles never will.
+MOST_CYCLES = 20_000
+
+Observer = Callable[[Step], None]
+
+
+class Tally:
+    """`Measures` that counts what it is told."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.most_timers = 0
+        self.aborts: list[str] = []
+
+    def polled(self, batch: Batch) -> None:
+        self.counts["polled"] += 1
+
+    def committed(self, batch: Batch, seconds: float) -> None:
+        self.counts["committed"] += 1
+        for decided in batch.decided.values():
+            self.most_timers = max(self.most_timers, decided.counts.timers_fired)
+
+    def aborted(self, reason: str) -> None:
+        self.counts["aborted"] += 1
+        self.aborts.append(reason)
+
+    def guarded(self, outcome: Outcome, seconds: float) -> None:
+        self.counts[outcome] += 1
+
+    def recovering(self, partition: int, progress: float) -> None:
+        assert 0.0 <= progress <= 1.0
+        self.counts["recovering"] += 1
+
+    def recovered(self, partition: int) -> None:
+        self.counts["recovered"] += 1
+
+    def owned(self, partitions: dict[int, Partition]) -> None:
+        self.counts["owned"] = len(partitions)
+
+
+def unobserved(step: Step) -> None:
+    """Let every step pass."""
+
+
+class Worker:
+    """A decide process: its own log, cycle and measures on the world's broker and store."""
+
+    def __init__(
+        self,
+        world: "World",
+        settings: CycleSettings,
+        observe: Observer = unobserved,
+        log: type[MemoryLog] = MemoryLog,
+        cycle: type[Cycle] = Cycle,
+        order: Sequence[Step] = ORDER,
+    ) -> None:
+        self.tally = Tally()
+        self.world = world
+        self.log = log(world.broker)
+        self.cycle = cycle(
+            self.log,
+            MemoryStateLog(world.broker),
+            world.store,
+            world.clock,
+            self.tally,
+            settings,
+            observe,
+            order,
+        )
+
+    @property
+    def is_done(self) -> bool:
+        partitions = self.cycle.partitions
+        journal = self.world.broker.journal
+        return (
+            len(partitions) == len(journal)
+            and self.cycle.is_ready
+            and all(one.journal_offset == len(journal[n]) for n, one in partitions.items())
+        )
+
+    def run_to_end(self) -> "Worker":
+        """Cycle until the journal is read to its end; the clock moves on while there is a wait."""
+        for _ in range(MOST_CYCLES):
+            if self.is_done:
+                return self
+            if not self.cycle.run_once():
+                self.world.clock.sleep(0.1)
+        raise AssertionError(f"not at the end after {MOST_CYCLES} cycles: {self.tally.aborts[-3:]}")
+
+
+class World:
+    """What outlives the workers."""
+
+    def __init__(self, partitions: int = 1, store: type[MemoryStateStore] | None = None) -> None:
+        self.broker = MemoryBroker(partitions)
+        self.store = (store or MemoryStateStore)(GENERATION)
+        self.clock = SimulatedClock(0)
+
+    def journal(self, records: Iterable[Input], partition: int = 0) -> "World":
+        for record in records:
+            self.broker.append(partition, encode_input(record))
+        return self
+
+    def worker(
+        self,
+        *,
+        observe: Observer = unobserved,
+        log: type[MemoryLog] = MemoryLog,
+        cycle: type[Cycle] = Cycle,
+        max_records: int = 10_000,
+        max_timers: int = 5_000,
+        cached_states: int = 200_000,
+        ticks: bool = False,
+    ) -> Worker:
+        settings = CycleSettings(
+            max_records=max_records,
+            max_timers=max_timers,
+            cached_states=cached_states,
+            ticks=ticks,
+        )
+        return Worker(self, settings, observe, log, cycle)
+
+    def snapshot(self) -> MemoryStateStore:
+        """A copy of the store as of now, to be put back later."""
+        return deepcopy(self.store)
+
+    def check(self) -> None:
+        """Outputs, states, timers and positions equal the oracle's; nothing missing, nothing twice."""
+        expected_outputs: Counter[tuple[str, bytes, bytes]] = Counter()
+        for partition, records in enumerate(self.broker.journal):
+            folded = fold(record.value or b"" for record in records)
+            expected_outputs.update((m.topic, m.key, m.value) for m in folded.messages)
+            self._check_order(folded.messages)
+            assert dict(self.store.scan(partition)) == folded.encoded
+            position = self.store.position(partition)
+            assert position is not None
+            assert position.offset == len(self.broker.state[partition])
+            assert position.partition_record is not None
+            record = decode_partition(position.partition_record)
+            assert (record.journal_offset, record.time_ms) == (len(records), folded.time_ms)
+            assert self.broker.committed[partition] == len(records)
+            timers = self.store.load_timers(partition, position.offset, None, 1_000_000)
+            assert timers == folded.timers
+            latest = {one.key: one.value for one in self.broker.state[partition]}
+            assert latest[b"p"] == position.partition_record
+            assert {key: latest[b"c" + key.encode()] for key in folded.encoded} == folded.encoded
+        assert self.said == expected_outputs
+
+    @property
+    def said(self) -> Counter[tuple[str, bytes, bytes]]:
+        return Counter(
+            (topic, one.key or b"", one.value)
+            for topic, published in self.broker.outputs.items()
+            for one in published
+        )
+
+    def _check_order(self, messages: list[tuple[str, bytes, bytes, list[tuple[str, bytes]]]]) -> None:
+        keys = {(topic, key) for topic, key, _, _ in messages}
+        for topic, key in keys:
+            expected = [value for t, k, value, _ in messages if (t, k) == (topic, key)]
+            found = [one.value for one in self.broker.outputs.get(topic, []) if one.key == key]
+            assert found == expected

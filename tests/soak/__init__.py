@@ -1,0 +1,1 @@
+"""Crashes, pauses and broken servers on a real broker and a real Redis. README.md tells how to read it."""

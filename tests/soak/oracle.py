@@ -1,0 +1,206 @@
+"""What must have come out, and what did.
+
+The oracle folds this run's own journal, read back with read_committed, through the product's cycle
+on the memory adapters: one process, one pass per partition, nothing that fails. `compare` is pure.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import msgspec
+
+from streams.adapters.memory import MemoryBroker, MemoryLog, MemoryStateLog, MemoryStateStore
+from streams.adapters.memory.clock import SimulatedClock
+from streams.codec.outputs import ACTIONS, SEGMENT_CHANGES
+from streams.codec.partition import (
+    CUSTOMER_PREFIX,
+    PARTITION_KEY,
+    RULES_KEY,
+    PartitionRecord,
+    decode_partition,
+)
+from streams.codec.state import decode_state
+from streams.runtime.cycle import Cycle, CycleSettings
+from streams.runtime.measures import NoMeasures
+
+OUTPUT_TOPICS = (SEGMENT_CHANGES, ACTIONS)
+_SHOWN = 5
+
+
+class Said(NamedTuple):
+    """One record of an output topic."""
+
+    key: bytes | None
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...]
+
+
+class JournalRecord(NamedTuple):
+    """One committed record of the journal."""
+
+    offset: int
+    value: bytes
+
+
+@dataclass(slots=True)
+class Share:
+    """One partition: its states, timers, rules and where it stands."""
+
+    states: dict[str, bytes] = field(default_factory=dict)
+    timers: dict[str, int] = field(default_factory=dict)
+    rules: bytes | None = None
+    record: PartitionRecord | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Everything a run said, and what it knows at its end, by partition."""
+
+    said: dict[str, list[Said]] = field(default_factory=dict)
+    shares: dict[int, Share] = field(default_factory=dict)
+
+
+def fold(journal: Mapping[int, Sequence[JournalRecord]]) -> Outcome:
+    """Decide the whole journal, partition by partition."""
+    outcome = Outcome({topic: [] for topic in OUTPUT_TOPICS})
+    for number, records in sorted(journal.items()):
+        broker = _fold_partition(records)
+        for topic in OUTPUT_TOPICS:
+            outcome.said[topic] += [
+                Said(one.key, one.value, one.headers) for one in broker.outputs.get(topic, [])
+            ]
+        share = latest_share((one.key or b"", one.value or b"") for one in broker.state[0].read(0, broker.state[0].end))
+        if share.record is not None and records:
+            # Offsets in the memory log are numbers of records; the broker's count markers too.
+            share.record = share.record._replace(journal_offset=records[-1].offset + 1)
+        outcome.shares[number] = share
+    return outcome
+
+
+def _fold_partition(records: Sequence[JournalRecord]) -> MemoryBroker:
+    broker = MemoryBroker(partitions=1)
+    for record in records:
+        broker.append(0, record.value)
+    cycle = Cycle(
+        MemoryLog(broker),
+        MemoryStateLog(broker),
+        MemoryStateStore("oracle"),
+        SimulatedClock(),
+        NoMeasures(),
+        # The journal holds decide's own ticks: they are records like any other.
+        CycleSettings(ticks=False),
+    )
+    idle = 0
+    while broker.committed.get(0, 0) < len(records):
+        idle = 0 if cycle.run_once() else idle + 1
+        assert idle < 10, "the oracle's own cycle stands still"  # noqa: PLR2004 - recovery takes 3
+    return broker
+
+
+def latest_share(state_log: Iterable[tuple[bytes, bytes]]) -> Share:
+    """The latest values of one partition of `rfm.state`."""
+    share = Share()
+    for key, value in state_log:
+        if key.startswith(CUSTOMER_PREFIX):
+            share.states[key[len(CUSTOMER_PREFIX) :].decode()] = value
+        elif key == PARTITION_KEY:
+            share.record = decode_partition(value)
+        elif key == RULES_KEY:
+            share.rules = value
+    share.timers = {
+        customer_id: due_ms
+        for customer_id, value in share.states.items()
+        if (due_ms := decode_state(customer_id, value).next_due_ms) is not None
+    }
+    return share
+
+
+def compare(wanted: Outcome, said: Mapping[str, Sequence[Said]]) -> list[str]:
+    """Differences in what was said: missing, twice, out of order, gaps in sequences."""
+    found: list[str] = []
+    for topic in OUTPUT_TOPICS:
+        found += _compare_messages(topic, wanted.said[topic], said[topic])
+        ids = Counter(dict(one.headers).get("ce_id", b"").decode() for one in said[topic])
+        found += _listed(f"{topic}: an id twice", [key for key, count in ids.items() if count > 1])
+    return found + find_gaps(said[SEGMENT_CHANGES])
+
+
+def _compare_messages(topic: str, wanted: Sequence[Said], said: Sequence[Said]) -> list[str]:
+    left, right = Counter(wanted), Counter(said)
+    found = _listed(f"{topic}: missing", map(_name, (left - right).elements()))
+    found += _listed(f"{topic}: too much", map(_name, (right - left).elements()))
+    if not found:
+        ordered, seen = _by_customer(wanted), _by_customer(said)
+        disordered = [str(key) for key, one in ordered.items() if seen[key] != one]
+        found += _listed(f"{topic}: out of order for", disordered)
+    return found
+
+
+def _by_customer(messages: Sequence[Said]) -> dict[bytes | None, list[Said]]:
+    ordered: dict[bytes | None, list[Said]] = defaultdict(list)
+    for one in messages:
+        ordered[one.key].append(one)
+    return ordered
+
+
+def _name(one: Said) -> str:
+    headers = dict(one.headers)
+    what = headers.get("ce_type", b"?").decode()
+    return f"{what} of {(one.key or b'').decode()}: {one.value.decode()[:300]}"
+
+
+def find_gaps(changes: Sequence[Said]) -> list[str]:
+    """Customers whose sequence in a scheme is not 1, 2, 3 and so on."""
+    sequences: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for one in changes:
+        body = msgspec.json.decode(one.value)
+        sequences[body["customer_id"], body["scheme"]].append(body["sequence"])
+    return _listed(
+        "segment-changes: sequence",
+        [f"{key}: {n}" for key, n in sequences.items() if n != list(range(1, len(n) + 1))],
+    )
+
+
+def compare_shares(
+    place: str, wanted: Mapping[int, Share], found: Mapping[int, Share]
+) -> list[str]:
+    """Differences in states, timers, rules and position between the oracle and one place."""
+    complaints: list[str] = []
+    for number, left in wanted.items():
+        right, where = found.get(number, Share()), f"{place} partition {number}"
+        complaints += _compare_values(f"{where}: state", left.states, right.states)
+        complaints += _compare_values(f"{where}: timer", left.timers, right.timers)
+        if left.rules != right.rules:
+            complaints.append(f"{where}: other rules")
+        if left.record != right.record:
+            complaints.append(f"{where}: stands at {right.record}, not at {left.record}")
+    return complaints
+
+
+def _compare_values(
+    what: str, wanted: Mapping[str, Any], found: Mapping[str, Any]
+) -> list[str]:
+    both = wanted.keys() & found.keys()
+    return [
+        *_listed(f"{what} missing", sorted(wanted.keys() - found.keys())),
+        *_listed(f"{what} too much", sorted(found.keys() - wanted.keys())),
+        *_listed(f"{what} differs", sorted(key for key in both if wanted[key] != found[key])),
+    ]
+
+
+def compare_counts(what: str, wanted: Counter[str], found: Counter[str]) -> list[str]:
+    """Differences between what was sent in and what was taken in, by identity."""
+    return [
+        *_listed(f"{what} lost", sorted((wanted - found).elements())),
+        *_listed(f"{what} too often", sorted((found - wanted).elements())),
+    ]
+
+
+def _listed(what: str, which: Iterable[str]) -> list[str]:
+    names = list(which)
+    if not names:
+        return []
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return [f"{what} ({len(names)}): " + "; ".join(names[:_SHOWN]) + more]

@@ -1,0 +1,238 @@
+"""Reads everything back: topics with read_committed, and Redis. For the oracle and for waiting."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+import redis
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+
+from schemas.topics import TOPICS
+from streams.adapters.kafka.config import reader_config
+from streams.adapters.redis.keys import Keys
+from streams.bootstrap import build_store, names_of
+from streams.codec.journal import decode_input
+from streams.codec.partition import decode_partition
+from streams.core.inputs import CustomerEvent
+from streams.settings import Settings
+from tests.soak.oracle import (
+    OUTPUT_TOPICS,
+    JournalRecord,
+    Outcome,
+    Said,
+    Share,
+    compare,
+    compare_counts,
+    compare_shares,
+    fold,
+    latest_share,
+)
+
+JOURNAL = "rfm.journal"
+STATE = "rfm.state"
+PUBLIC_TOPICS = tuple(topic.name for topic in TOPICS if topic.role == "public")
+# A timer further ahead than this is not waited for.
+NEAR_MS = 3_600_000
+_TIMEOUT_S = 60.0
+_EOF = KafkaError._PARTITION_EOF  # noqa: SLF001 - the client's public name
+
+
+class Tail:
+    """Reads one topic from its beginning, committed records only, as far as it goes each time."""
+
+    def __init__(self, settings: Settings, logical: str, partitions: int) -> None:
+        self._topic = names_of(settings).topic(logical)
+        self._consumer = Consumer(reader_config(settings.kafka_config()))
+        self._position = dict.fromkeys(range(partitions), 0)
+        self.records: dict[int, list[Message]] = {number: [] for number in range(partitions)}
+        self._consumer.assign([TopicPartition(self._topic, n, 0) for n in range(partitions)])
+
+    def catch_up(self) -> None:
+        """Read to the end as of now; the client's position tells, control records included."""
+        deadline = time.monotonic() + _TIMEOUT_S
+        ends = {number: self.end(number) for number in self._position}
+        while any(self._position[number] < end for number, end in ends.items()):
+            assert time.monotonic() < deadline, f"{self._topic}: {self._position}, end {ends}"
+            for message in self._consumer.consume(10_000, 0.1):
+                self._take(message)
+
+    def end(self, number: int) -> int:
+        """The end up to which all transactions have an outcome."""
+        _, end = self._consumer.get_watermark_offsets(
+            TopicPartition(self._topic, number), timeout=_TIMEOUT_S, cached=False
+        )
+        return int(end)
+
+    def next_offset(self, number: int) -> int:
+        """The offset behind the last record; 0 before the first."""
+        records = self.records[number]
+        return (records[-1].offset() or 0) + 1 if records else 0
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._consumer.close()
+
+    def _take(self, message: Message) -> None:
+        number, offset, error = message.partition(), message.offset(), message.error()
+        if error is not None and error.code() != _EOF:
+            return  # a broker that restarts; catch_up has its own deadline
+        if number is None or offset is None:
+            return
+        if error is None:
+            self.records[number].append(message)
+            offset += 1
+        self._position[number] = max(self._position[number], offset)
+
+
+class Reading:
+    """One installation as its subscribers and its Redis see it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._journal = Tail(settings, JOURNAL, settings.partitions)
+        self._groups = {
+            role: Consumer(
+                {**reader_config(settings.kafka_config()), "group.id": names_of(settings).group(role)}
+            )
+            for role in ("decide", "intake")
+        }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._journal.close()
+        for group in self._groups.values():
+            group.close()
+
+    def what_is_left(self) -> str | None:
+        """What decide has still to do; None where every record and near timer is decided."""
+        self._journal.catch_up()
+        settings = self._settings
+        topic = names_of(settings).topic(JOURNAL)
+        committed = self._committed("decide", topic, settings.partitions)
+        store, near_ms = build_store(settings), time.time_ns() // 1_000_000 + NEAR_MS
+        for number in range(settings.partitions):
+            wanted = self._journal.next_offset(number)
+            if committed[number] != wanted:
+                return f"partition {number} is decided up to {committed[number]} of {wanted}"
+            position = store.position(number)
+            record = position.partition_record if position is not None else None
+            stored = decode_partition(record).journal_offset if record is not None else 0
+            if stored != wanted:
+                return f"partition {number} is in Redis up to {stored} of {wanted}"
+            due = store.count_timers(number, near_ms)[1]
+            if due:
+                return f"partition {number} has {due} timers before it"
+        return None
+
+    def what_intake_has_left(self) -> str | None:
+        """What intake has still to do; None where it has taken in every public record."""
+        for logical in PUBLIC_TOPICS:
+            topic = names_of(self._settings).topic(logical)
+            count = self._settings.partitions
+            committed = self._committed("intake", topic, count)
+            for number in range(count):
+                end = self._journal._consumer.get_watermark_offsets(  # noqa: SLF001
+                    TopicPartition(topic, number), timeout=_TIMEOUT_S, cached=False
+                )[1]
+                if committed[number] != end:
+                    return f"{logical} partition {number} is taken in up to {committed[number]} of {end}"
+        return None
+
+    def complaints(self, published: Counter[str] | None = None) -> list[str]:
+        """Everything in which this run differs from the oracle's; call when nothing runs.
+
+        `published` are the event ids sent to public topics, with their counts.
+        """
+        settings = self._settings
+        self._journal.catch_up()
+        journal = {
+            number: [JournalRecord(one.offset() or 0, one.value() or b"") for one in records]
+            for number, records in self._journal.records.items()
+        }
+        wanted = fold(journal)
+        said = {topic: self._read_said(topic) for topic in OUTPUT_TOPICS}
+        found = compare(wanted, said)
+        found += compare_shares("rfm.state", wanted.shares, self._read_state())
+        found += compare_shares("Redis", wanted.shares, read_store(settings))
+        if published is not None:
+            found += compare_counts("published event", published, taken_in(journal.values()))
+        return found
+
+    def summary(self) -> str:
+        """What there was, in one line: a run in which nothing happened proves nothing."""
+        self._journal.catch_up()
+        counts = {topic: len(self._read_said(topic)) for topic in OUTPUT_TOPICS}
+        counts[JOURNAL] = sum(map(len, self._journal.records.values()))
+        return ", ".join(f"{count} {topic}" for topic, count in counts.items())
+
+    def count_said(self) -> dict[str, int]:
+        """Numbers of records by output topic."""
+        return {topic: len(self._read_said(topic)) for topic in OUTPUT_TOPICS}
+
+    def _committed(self, role: str, topic: str, partitions: int) -> dict[int, int]:
+        asked = [TopicPartition(topic, number) for number in range(partitions)]
+        found = self._groups[role].committed(asked, timeout=_TIMEOUT_S)
+        return {one.partition: max(one.offset, 0) for one in found}
+
+    def _read_said(self, logical: str) -> list[Said]:
+        return [
+            Said(one.key(), one.value() or b"", tuple(one.headers() or ()))  # type: ignore[arg-type]
+            for records in self._read(logical).values()
+            for one in records
+        ]
+
+    def _read_state(self) -> dict[int, Share]:
+        return {
+            number: latest_share((one.key() or b"", one.value() or b"") for one in records)
+            for number, records in self._read(STATE).items()
+        }
+
+    def _read(self, logical: str) -> dict[int, list[Message]]:
+        tail = Tail(self._settings, logical, self._settings.partitions)
+        try:
+            tail.catch_up()
+        finally:
+            tail.close()
+        return tail.records
+
+
+def read_store(settings: Settings) -> dict[int, Share]:
+    """What Redis holds; the sorted sets of timers are read by themselves."""
+    store, keys = build_store(settings), Keys(settings.namespace)
+    client = redis.Redis.from_url(settings.redis_url.get_secret_value())
+    shares = {}
+    for number in range(settings.partitions):
+        position = store.position(number)
+        timers = client.zrange(keys.partition(number).timers, 0, -1, withscores=True)
+        record = position.partition_record if position is not None else None
+        shares[number] = Share(
+            states=dict(store.scan(number)),
+            timers={customer_id.decode(): int(due_ms) for customer_id, due_ms in timers},
+            rules=position.rules_record if position is not None else None,
+            record=decode_partition(record) if record is not None else None,
+        )
+    client.close()
+    return shares
+
+
+def taken_in(journal: "Sequence[list[JournalRecord]] | object") -> Counter[str]:
+    """Ids of the customers' events in the journal, with their counts."""
+    found: Counter[str] = Counter()
+    for records in journal:  # type: ignore[attr-defined]
+        for record in records:
+            event = decode_input(record.value)
+            if isinstance(event, CustomerEvent):
+                found[event.event_id] += 1
+    return found
+
+
+__all__ = ["Outcome", "Reading", "Tail", "read_store"]

@@ -1,0 +1,183 @@
+"""One life of a processor, which may kill or pause itself at a named step.
+
+    python -m tests.soak.worker decide --settings JSON --instance NAME
+        [--crash-at STEP:N | --pause-at STEP:N] [--variant NAME] [--session-timeout-ms N]
+
+STEP is a step of the role's cycle. The signal comes right before STEP in the N-th cycle that does
+work, which is right after the step before it; `poll:N` is the poll behind the N-th such cycle, so
+right after its last step. `recover:N` is right before the N-th write of a recovery to Redis.
+
+Exit codes are those of streams/errors.py; 0 after SIGTERM.
+"""
+
+import argparse
+import ctypes
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from streams.adapters.kafka import config as kafka_config
+from streams.errors import RfmError
+from streams.ports import Outcome
+from streams.runtime.measures import NoMeasures
+from streams.settings import Settings, load_settings
+from tests.soak import intake_role, variants
+
+RECOVER = "recover"
+_PR_SET_PDEATHSIG = 1
+
+
+class Point(NamedTuple):
+    """A place in a processor's life: right before `step` in its `number`-th working cycle."""
+
+    step: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.step}:{self.number}"
+
+
+def parse_point(text: str) -> Point:
+    """Read a point as `commit:2`."""
+    step, _, number = text.partition(":")
+    return Point(step, int(number))
+
+
+class Trap:
+    """Sends this process a signal when its point is reached; an observer of the cycle."""
+
+    def __init__(self, point: Point | None, number: signal.Signals, order: Sequence[StrEnum]):
+        self._point = point
+        self._signal = number
+        # A cycle works when its poll brought something, so when its second step is reached.
+        self._works = str(order[1])
+        self._cycles = 0
+        self._recoveries = 0
+
+    def __call__(self, step: StrEnum) -> None:
+        """Take note of a step that is about to run."""
+        if str(step) == self._works:
+            self._cycles += 1
+        self._check(Point(str(step), self._cycles))
+
+    def recovering(self) -> None:
+        """Take note that a recovery is about to write."""
+        self._recoveries += 1
+        self._check(Point(RECOVER, self._recoveries))
+
+    def _check(self, reached: Point) -> None:
+        if reached == self._point:
+            self._point = None
+            say(f"{self._signal.name} at {reached}")
+            os.kill(os.getpid(), self._signal)
+
+
+def say(line: str) -> None:
+    """Write one line to the life's log."""
+    sys.stderr.write(f"{time.time():.3f} {line}\n")
+    sys.stderr.flush()
+
+
+class LoggedMeasures(NoMeasures):
+    """Writes what is out of the ordinary to the log."""
+
+    def aborted(self, reason: str) -> None:
+        """A batch was given up."""
+        say(f"aborted: {reason}")
+
+    def guarded(self, outcome: Outcome, seconds: float) -> None:
+        """The store answered a write."""
+        if outcome is not Outcome.APPLIED:
+            say(f"guard: {outcome} after {seconds:.3f} s")
+
+    def recovered(self, partition: int) -> None:
+        """A partition is ready."""
+        say(f"partition {partition} is ready")
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What one life of a worker is to do; everything that crosses into its process."""
+
+    role: str
+    instance: str
+    settings: dict[str, Any]
+    crash_at: Point | None = None
+    pause_at: Point | None = None
+    variant: str | None = None
+    session_timeout_ms: int | None = None
+
+
+def run(life: Life) -> int:
+    """Live; returns the exit code."""
+    stopping: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _frame: stopping.append(number))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if life.session_timeout_ms is not None:
+        kafka_config.SESSION_TIMEOUT_MS = life.session_timeout_ms
+    settings = load_settings(None, **{**life.settings, "instance": life.instance})
+    say(f"{life.role} {life.instance} begins, process {os.getpid()}: {life.variant or 'as it is'}")
+    try:
+        run_once, close = _build(life, settings)
+        while not stopping:
+            run_once()
+        close()
+    except RfmError as error:
+        say(traceback.format_exc())
+        return error.exit_code
+    except BaseException:
+        say(traceback.format_exc())
+        return 70
+    say("ended as asked")
+    return 0
+
+
+def _build(life: Life, settings: Settings) -> tuple[Callable[[], int], Callable[[], None]]:
+    point = life.crash_at or life.pause_at
+    number = signal.SIGKILL if life.crash_at is not None else signal.SIGSTOP
+    if life.role == "intake":
+        trap = Trap(point, number, intake_role.ORDER)
+        return intake_role.build(settings, life.instance, trap)
+    trap = Trap(point, number, variants.ORDER)
+    decider = variants.build(
+        life.variant, settings, life.instance, LoggedMeasures(), trap, trap.recovering
+    )
+    return decider.cycle.run_once, decider.close
+
+
+def live(life: Life, log: Path) -> None:
+    """Live in a process of its own, which ends with its parent. Output goes to `log`."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    code = run(life)
+    sys.stderr.flush()
+    # Clients may hang on their way out; everything that matters is committed or is not.
+    os._exit(code)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse and live, in this process."""
+    parser = argparse.ArgumentParser(prog="python -m tests.soak.worker")
+    parser.add_argument("role", choices=["decide", "intake"])
+    parser.add_argument("--settings", type=json.loads, required=True, help="overrides as JSON")
+    parser.add_argument("--instance", default="a")
+    points = parser.add_mutually_exclusive_group()
+    points.add_argument("--crash-at", type=parse_point, metavar="STEP:N")
+    points.add_argument("--pause-at", type=parse_point, metavar="STEP:N")
+    parser.add_argument("--variant", choices=sorted(variants.VARIANTS))
+    parser.add_argument("--session-timeout-ms", type=int)
+    return run(Life(**vars(parser.parse_args(arguments))))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
