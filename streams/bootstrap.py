@@ -109,10 +109,15 @@ def ensure_topics(settings: Settings) -> CreationReport:
     )
 
 
+def rules_time_ms(settings: Settings) -> int:
+    """The journal time of rules: now, or under the event clock 0, because they say nothing of time."""
+    return SystemClock().now_ms() if settings.clock == "wall" else 0
+
+
 @stamina.retry(on=Transient, attempts=20, timeout=30.0)
 def ensure_rules(settings: Settings) -> RulesRecord:
     """The rules in force; on the very first start those of the settings become version 1."""
-    return build_rules_log(settings).ensure(rules_text(settings), SystemClock().now_ms())
+    return build_rules_log(settings).ensure(rules_text(settings), rules_time_ms(settings))
 
 
 def limits_of(settings: Settings) -> Limits:

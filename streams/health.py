@@ -85,29 +85,20 @@ def _failure(probe: Probe) -> str | None:
 
 
 class HealthServer:
-    """The HTTP server; `url` says where it listens."""
+    """The HTTP server; `url` says where it listens, as long as the process lives."""
 
     def __init__(self, host: str, port: int, registry: CollectorRegistry, health: Health) -> None:
         handler = _handler(registry, health)
         try:
-            self._server = ThreadingHTTPServer((host, port), handler)
+            server = ThreadingHTTPServer((host, port), handler)
         except OSError as error:
             raise UsageError(
                 f"metrics cannot be served on {host}:{port} ({error.strerror}): set "
                 "RFM_METRICS_PORT (0 picks a free port) or RFM_METRICS_HOST"
             ) from error
-        self._server.daemon_threads = True
-        self.url = f"http://{host}:{self._server.server_port}"
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, name="health", daemon=True
-        )
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        server.daemon_threads = True
+        self.url = f"http://{host}:{server.server_port}"
+        threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
 
 
 def _handler(registry: CollectorRegistry, health: Health) -> type[BaseHTTPRequestHandler]:

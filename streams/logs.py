@@ -95,8 +95,8 @@ class _Repeated(logging.Filter):
         """Whether the line is to be written."""
         if record.name != LIBRDKAFKA:
             return True
-        # "FAIL [rdkafka#consumer-2] [thrd:...]: ...": the client's number and the cause, without the
-        # milliseconds it took, tell kinds apart.
+        # "FAIL [rdkafka#consumer-2] [thrd:...]: ... (after 3ms in state CONNECT)": client and cause
+        # tell kinds apart, without the time it took.
         text = record.getMessage()
         kind = text.split("(after", 1)[0][:200]
         said_s, held = self._said.get(kind, (0.0, 0))

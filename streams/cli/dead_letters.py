@@ -12,8 +12,15 @@ from schemas.dead_letters import REMEDIES, Reason
 from streams.bootstrap import names_of
 from streams.cli.context import check_kafka, quiet_settings_of
 from streams.cli.help_text import described
-from streams.cli.output import clean, confirm, note, print_fields, print_json, print_table
-from streams.cli.output import progress_bar
+from streams.cli.output import (
+    clean,
+    confirm,
+    note,
+    print_fields,
+    print_json,
+    print_table,
+    progress_bar,
+)
 from streams.cli.retry import Retries, send_again
 from streams.errors import UsageError
 from streams.insights.dead_letters import DeadLetter, read_dead_letter
@@ -216,7 +223,7 @@ def _read(
     start: int,
     end: int,
     reason: str | None,
-    advance: Any,  # noqa: ANN401
+    advance: Any,
 ) -> Iterator[DeadLetter]:
     done = start
     for message in reader.read(PARTITION, start, end):

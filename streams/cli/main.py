@@ -7,7 +7,6 @@ Exit codes: 0 done, 1 something did not answer (try again), 2 bad arguments, set
 import os
 import sys
 import traceback
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,22 +16,6 @@ if TYPE_CHECKING:
     import typer
 
 USAGE, INTERRUPTED = 2, 130
-# Modules with `register(app)`, in the order in which a person meets the commands.
-_COMMANDS = (
-    "demo",
-    "run",
-    "publish",
-    "replay",
-    "export",
-    "customers",
-    "status",
-    "dead_letters",
-    "topics",
-    "rules",
-    "redis_states",
-    "schemas_export",
-    "check_settings",
-)
 
 
 def main() -> None:
@@ -46,7 +29,7 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command line; returns the exit code, errors are one line on stderr."""
-    import typer  # noqa: PLC0415 - after the check of the packages in `main`
+    import typer
 
     command = typer.main.get_command(build_app())
     try:
@@ -54,16 +37,31 @@ def run(arguments: list[str]) -> int:
         returned = command.main(
             arguments or ["--help"], prog_name="rfm-streams", standalone_mode=False
         )
-    except Exception as error:  # noqa: BLE001 - the outermost place: said in one line, never hidden
+    except Exception as error:
         return _report(error)
     return returned if isinstance(returned, int) else 0
 
 
 def build_app() -> "typer.Typer":
     """The app with every command. Each module of commands has a function `register(app)`."""
-    import typer  # noqa: PLC0415
+    import typer
 
-    from streams.cli.context import Invocation  # noqa: PLC0415
+    from streams.cli import (
+        check_settings,
+        customers,
+        dead_letters,
+        demo,
+        export,
+        publish,
+        redis_states,
+        replay,
+        rules,
+        run,
+        schemas_export,
+        status,
+        topics,
+    )
+    from streams.cli.context import Invocation
 
     app = typer.Typer(
         name="rfm-streams",
@@ -95,18 +93,33 @@ def build_app() -> "typer.Typer":
             ),
         ] = False,
     ) -> None:
+        # `--version` ended the program before, in its callback.
+        del show_version
         ctx.obj = Invocation(config)
 
-    for name in _COMMANDS:
-        if find_spec(f"streams.cli.{name}") is None:  # DEV
-            continue  # DEV
-        import_module(f"streams.cli.{name}").register(app)
+    # In the order in which a person meets the commands.
+    for module in (
+        demo,
+        run,
+        publish,
+        replay,
+        export,
+        customers,
+        status,
+        dead_letters,
+        topics,
+        rules,
+        redis_states,
+        schemas_export,
+        check_settings,
+    ):
+        module.register(app)
     return app
 
 
-def print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
+def print_version(wanted: bool) -> None:
     """Print the version and end, where `--version` was given."""
-    import typer  # noqa: PLC0415
+    import typer
 
     if wanted:
         typer.echo(f"rfm-streams {installed_version()}")
@@ -149,11 +162,11 @@ def _is_debugging() -> bool:
 
 def _explain(error: Exception) -> tuple[str, int]:
     """One line and the exit code."""
-    import redis  # noqa: PLC0415
-    import typer  # noqa: PLC0415
-    from confluent_kafka import KafkaError, KafkaException  # noqa: PLC0415
+    import redis
+    import typer
+    from confluent_kafka import KafkaError, KafkaException
 
-    from streams.errors import RfmError, Transient  # noqa: PLC0415
+    from streams.errors import RfmError, Transient
 
     if isinstance(error, Transient):
         return _advised(str(error)), error.exit_code
@@ -165,7 +178,7 @@ def _explain(error: Exception) -> tuple[str, int]:
         return "stopped, nothing was done", INTERRUPTED
     if isinstance(error, KafkaException):
         cause: KafkaError = error.args[0]
-        if cause.code() in (KafkaError._INVALID_ARG, KafkaError._UNKNOWN_PROTOCOL):  # noqa: SLF001
+        if cause.code() in (KafkaError._INVALID_ARG, KafkaError._UNKNOWN_PROTOCOL):
             return f"Kafka client settings (RFM_KAFKA): {cause.str()}", USAGE
         return _advised(f"Kafka: {cause.str()}"), 1
     if isinstance(error, redis.RedisError):

@@ -6,9 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from streams.adapters.system_clock import SystemClock
-from streams.bootstrap import build_rules_log
-from streams.cli.context import check_kafka, quiet_settings_of, settings_of
+from streams.bootstrap import build_rules_log, rules_time_ms
+from streams.cli.context import check_kafka, patiently, quiet_settings_of, settings_of
 from streams.cli.help_text import described
 from streams.cli.output import note, print_json, print_table
 from streams.cli.rules_text import describe_rules
@@ -52,7 +51,7 @@ def _show(
         return
     settings = quiet_settings_of(ctx)
     check_kafka(settings, "rfm.rules")
-    record = build_rules_log(settings).load()
+    record = patiently(build_rules_log(settings).load)
     if record is None:
         raise UsageError(
             "no rules are journaled yet: `rfm-streams run` or `rfm-streams rules apply` does it; "
@@ -75,7 +74,7 @@ def _apply(
     in_files = rules_text(settings)
     check_kafka(settings, "rfm.rules", "rfm.journal")
     log = build_rules_log(settings)
-    known = log.load()
+    known = patiently(log.load)
     if known is not None and known.rules == in_files:
         note(f"rules version {known.version} says the same: nothing to do")
         return
@@ -86,8 +85,7 @@ def _apply(
         note(f"dry run: this would be version {number}, nothing was journaled")
         return
     # Under the event clock only events say what time it is: 0 leaves each partition's time alone.
-    now_ms = SystemClock().now_ms() if settings.clock == "wall" else 0
-    record = log.apply(in_files, now_ms)
+    record = log.apply(in_files, rules_time_ms(settings))
     note(f"rules version {record.version} journaled to {settings.partitions} partitions")
 
 

@@ -11,7 +11,7 @@ from streams.errors import RfmError
 from streams.logs import configure_logging
 from streams.processes.startup import prepare
 from streams.processes.stop import Stop, exit_now
-from streams.processes.supervisor import Supervisor, plan_workers
+from streams.processes.supervisor import GRACE_S, Supervisor, plan_workers
 from streams.processes.worker import Role, Worker, run_worker, with_logged_clients
 from streams.rules.files import rules_text
 from streams.settings import Settings
@@ -68,7 +68,8 @@ def _run_here(settings: Settings, worker: Worker) -> None:
 
 def _supervise(settings: Settings, workers: list[Worker]) -> None:
     configure_logging(settings, role="supervisor", instance=settings.instance)
-    stop = Stop(settings.shutdown_timeout_s)
+    # Behind the workers' own deadline and the supervisor's patience with them.
+    stop = Stop(settings.shutdown_timeout_s + 2 * GRACE_S)
     try:
         prepare(with_logged_clients(settings))
         code = Supervisor(settings, workers).run(stop)

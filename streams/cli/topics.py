@@ -1,5 +1,6 @@
 """`topics create` and `topics describe`."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -7,9 +8,11 @@ from confluent_kafka.admin import AdminClient
 
 from streams.adapters.topics import describe_topics
 from streams.bootstrap import ensure_topics, topic_partitions
-from streams.cli.context import check_kafka, quiet_settings_of
+from streams.cli.context import check_kafka, patiently, quiet_settings_of
 from streams.cli.help_text import described
 from streams.cli.output import note, print_json, print_table
+from streams.insights.topic_reader import TopicReader
+from streams.settings import Settings
 
 _CREATE = described(
     "Create the topics that are missing. Safe to repeat: what exists is compared and left alone, "
@@ -35,6 +38,7 @@ def _create(ctx: typer.Context) -> None:
     settings = quiet_settings_of(ctx)
     check_kafka(settings)
     report = ensure_topics(settings)
+    _wait_for_leaders(settings, report.created)
     created = set(report.created)
     print_table(
         ("topic", "result"),
@@ -48,6 +52,18 @@ def _create(ctx: typer.Context) -> None:
             f"topic {one.topic}: {one.setting} is {one.found or 'unset'}, {one.wanted} is wanted; "
             "left as it is"
         )
+
+
+def _wait_for_leaders(settings: Settings, created: tuple[str, ...]) -> None:
+    """Return once every new partition answers: its leader is named before it serves."""
+    topics = check_kafka(settings)
+    for name in created:
+        reader = TopicReader(settings.kafka_config(), name)
+        try:
+            for number in topics[name].partitions:
+                patiently(partial(reader.bounds, number))
+        finally:
+            reader.close()
 
 
 def _describe(

@@ -62,18 +62,26 @@ class Capturing:
     """Captures partitions into one spool file, which the caller owns."""
 
     def __init__(
-        self, store: StateStore, state_log: StateLog, spool: BinaryIO, progress: Progress
+        self,
+        store: StateStore,
+        state_log: StateLog,
+        spool: BinaryIO,
+        progress: Progress,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self._store = store
         self._state_log = state_log
         self._spool = spool
         self._progress = progress
+        self._patience_s = patience_s
 
     def capture(self, partition: int, *, partial: bool = False) -> Captured:
         """Capture a partition; raises `NotReadyError`, or with `partial` takes what there is."""
         for attempts_left in reversed(range(_ATTEMPTS)):
             try:
-                before = wait_until_current(self._store, self._state_log, partition)
+                before = wait_until_current(
+                    self._store, self._state_log, partition, self._patience_s
+                )
                 if before is None:
                     return Captured(partition, 0, None)
                 return self._scan(partition, before)

@@ -77,11 +77,16 @@ def encode_retried(offsets: Iterable[int], first: int) -> str:
         for start, stop in zip(starts, [*ends, len(ordered)], strict=True)
         if stop > start
     ]
-    for dropped in range(len(runs) + 1):
-        text = _encode_runs(runs[dropped:])
-        if len(text) <= MAX_MEMORY_BYTES:
-            return text
-    raise AssertionError  # no runs at all always fit
+    kept: list[str] = []
+    length = len(_MEMORY_VERSION)
+    # From the latest back: each run as the first of all, until it does not fit.
+    for index in range(len(runs) - 1, -1, -1):
+        if length + len(_run_text(runs[index], 0)) > MAX_MEMORY_BYTES:
+            return _MEMORY_VERSION + ",".join([_run_text(runs[index + 1], 0), *kept[-2::-1]])
+        previous_end = sum(runs[index - 1]) if index else 0
+        kept.append(_run_text(runs[index], previous_end))
+        length += len(kept[-1]) + 1
+    return _MEMORY_VERSION + ",".join(reversed(kept))
 
 
 def decode_retried(text: str | None) -> set[int]:
@@ -99,10 +104,7 @@ def decode_retried(text: str | None) -> set[int]:
     return offsets
 
 
-def _encode_runs(runs: list[tuple[int, int]]) -> str:
-    parts: list[str] = []
-    position = 0
-    for start, length in runs:
-        parts.append(f"{start - position}+{length}" if length > 1 else str(start - position))
-        position = start + length
-    return _MEMORY_VERSION + ",".join(parts)
+def _run_text(run: tuple[int, int], previous_end: int) -> str:
+    start, length = run
+    gap = start - previous_end
+    return f"{gap}+{length}" if length > 1 else str(gap)

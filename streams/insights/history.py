@@ -44,6 +44,11 @@ class HistoryFold:
         self.rules: Rules | None = None
         self.time_ms = 0
 
+    @property
+    def rules_version(self) -> int:
+        """Version of the rules in force; 0 before the first."""
+        return self.rules.version if self.rules is not None else 0
+
     def take(self, offset: int, record: Input) -> list[Entry]:
         """Take one journal record; returns what it made happen to the customer."""
         now_ms = max(self.time_ms, record.received_at_ms)
@@ -52,9 +57,8 @@ class HistoryFold:
         if isinstance(record, CustomerEvent):
             if record.customer_id == self.customer_id:
                 entries.append(self._apply(offset, record))
-        elif isinstance(record, RulesApplied):
-            if self.rules is None or record.version > self.rules.version:
-                self.rules = compile_rules(record.rules, record.version)
+        elif isinstance(record, RulesApplied) and record.version > self.rules_version:
+            self.rules = compile_rules(record.rules, record.version)
         return entries
 
     def _let_time_pass(self, offset: int, record: Input, now_ms: int) -> list[Entry]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from schemas.topics import TOPICS
@@ -85,6 +85,8 @@ class StatusReader:
         self._names = Names(settings.namespace, settings.generation)
         self._base = settings.kafka_config()
         self._store = store
+        # Kept: answers to a client that is gone never come.
+        self._admin = AdminClient(self._base)
         self._state_log = KafkaStateLog(self._base, self._names.topic("rfm.state"))
         self._journal = TopicReader(self._base, self._names.topic("rfm.journal"))
 
@@ -177,7 +179,7 @@ class StatusReader:
 
     def _partition_counts(self) -> dict[str, int]:
         try:
-            topics = AdminClient(self._base).list_topics(timeout=_TIMEOUT_S).topics
+            topics = self._admin.list_topics(timeout=_TIMEOUT_S).topics
         except KafkaException as error:
             raise Transient(f"topics: {error.args[0].str()}") from error
         return {name: len(topic.partitions) for name, topic in topics.items()}
@@ -202,14 +204,14 @@ class StatusReader:
 
     def _group(self, role: str) -> Group:
         name = self._names.group(role)
-        futures = AdminClient(self._base).describe_consumer_groups(
-            [name], request_timeout=_TIMEOUT_S
-        )
+        futures = self._admin.describe_consumer_groups([name], request_timeout=_TIMEOUT_S)
         try:
-            found = futures[name].result()
+            found = futures[name].result(2 * _TIMEOUT_S)
         except KafkaException as error:
             # A group that nobody ever joined is none, which newer brokers call an error.
-            return Group(name, error.args[0].name().lower(), [])
+            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return Group(name, "none", [])
+            raise Transient(f"members of {name}: {error.args[0].str()}") from error
         members = [
             Member(
                 member.group_instance_id or member.client_id,

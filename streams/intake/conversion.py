@@ -57,8 +57,10 @@ class Converter:
         add: Callable[[Outgoing], None] = work.outgoing.append
         live, age_total_ms = 0, 0
         for record in records:
-            _, _, value, headers = record
+            _, _, value, headers, has_unreadable_headers = record
             try:
+                if has_unreadable_headers:
+                    raise _unreadable_headers()
                 event, origin = read_record(topic, value, headers, limits, now_ms=now_ms)
                 if isinstance(event, TimeMark):
                     raise _mark_under_wall_clock()
@@ -79,6 +81,8 @@ class Converter:
 
     def read(self, source: Source, record: SourceRecord, now_ms: int) -> Reading | Rejected:
         """Check one record against its contract."""
+        if record.has_unreadable_headers:
+            return _unreadable_headers()
         try:
             return read_record(source[0], record.value, record.headers, self.limits, now_ms=now_ms)
         except Rejected as refusal:
@@ -129,3 +133,9 @@ def is_backfill(headers: SourceHeaders) -> bool:
 def _mark_under_wall_clock() -> Rejected:
     message = "time.mark has no meaning while time is now; start intake with RFM_CLOCK=event"
     return Rejected(Reason.TIME_MARK_UNDER_WALL_CLOCK, message, "type")
+
+
+def _unreadable_headers() -> Rejected:
+    # They might say back-fill, or be a CloudEvent: without them the record means something else.
+    message = "the name of a header is not UTF-8; the headers cannot be read and are left out here"
+    return Rejected(Reason.INVALID_UTF8, message)

@@ -1,9 +1,9 @@
 """The cycle of intake: poll, read, begin, publish, positions, commit.
 
-`ORDER` is the order of steps. An observer is told each step before it runs, which is how tests crash
-a worker at every one of them. A step that returns False ends the cycle early, with nothing to do.
-Whatever fails, the sources go on from their committed positions: a batch is in the journal and the
-dead letters whole, or it is read again.
+`ORDER` is the order of steps. An observer is told each step before it runs, which is how tests
+crash a worker at every one of them. A step that returns False ends the cycle early, with nothing to
+do. Whatever fails, the sources go on from their committed positions: a batch is in the journal and
+the dead letters whole, or it is read again.
 """
 
 import gc
@@ -62,8 +62,8 @@ class Timing(Protocol):
 class IntakeSettings:
     """Bounds of a cycle.
 
-    `max_clock_difference_s` None switches the check off. `await_sources_s` is how long a worker that
-    must own every source waits for them: a worker that died holds its share for the session timeout.
+    `max_clock_difference_s` None switches the check off. `await_sources_s` is how long a worker
+    that must own every source waits for them: a dead one holds its share for the session timeout.
     """
 
     max_records: int = 10_000
@@ -150,8 +150,9 @@ class IntakeCycle:
             self._give_up(batch, error)
             return 0
         finally:
-            # The batch's thousands of objects are free by their counts; a collection that walks
-            # them while they live would cost more than the reading.
+            # Collected between batches only, when the thousands of objects of this one are gone:
+            # a collection that walks them while they live costs more than the reading.
+            batch.work.outgoing.clear()
             if collecting:
                 gc.enable()
         self._retry_s = self._settings.first_retry_s
@@ -268,7 +269,8 @@ class IntakeCycle:
         if now_s - self._told_owned_at_s < self._settings.tell_owned_every_s:
             return
         self._told_owned_at_s = now_s
-        self._measures.owned({source: self._log.unread(source) for source in sorted(self.owned)})
+        unread = ((source, self._log.unread(source)) for source in sorted(self.owned))
+        self._measures.owned({source: count for source, count in unread if count is not None})
 
     # -- reading on, failures --------------------------------------------------------------------
 

@@ -5,10 +5,10 @@ sources are merged by watermark, always taking next from the one whose next reco
 and only while the next record of every source is known. So the order, and the journal time of each
 record, follow from what stands in the topics and not from how the client happened to fetch it.
 
-Journal time is the least watermark. A source that has been read to its end stays where it is and
-holds time back, until further records or a time mark move it; one that never held a record does not
-count. Journal time never goes back. All of it survives a restart: the watermark of a source, journal
-time and the latest tick are the note at its committed position.
+Journal time is the least watermark, the next record of a source included. A source that was read
+to its end stays where it is and holds time back, until further records or a time mark move it; one
+that never held a record does not count. Journal time never goes back. All of it survives a restart:
+the watermark of a source, journal time and the latest tick are the note at its committed position.
 """
 
 from collections import deque
@@ -39,7 +39,7 @@ _AT_ONCE: Final = -(2**63)
 
 @dataclass(slots=True)
 class _Lane:
-    """What was read of one source and not yet taken. `offset` is next to take, `fetched` to fetch."""
+    """What was read of one source and not taken. `offset` is next to take, `fetched` to fetch."""
 
     watermark_ms: int | None
     offset: int | None

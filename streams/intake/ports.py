@@ -1,6 +1,7 @@
 """What intake needs from the outside, as protocols. Adapters implement them.
 
-A source is one partition of one public topic, by the topic's logical name. Offsets are next-to-read.
+A source is one partition of one public topic, by the topic's logical name. Offsets are
+next-to-read.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -14,12 +15,16 @@ SourceHeaders = Sequence[tuple[str, bytes | None]]
 
 
 class SourceRecord(NamedTuple):
-    """One record of a source, as it came."""
+    """One record of a source, as it came.
+
+    `has_unreadable_headers`: a header's name is not UTF-8, and the client gives none of them.
+    """
 
     offset: int
     key: bytes | None
     value: bytes | None
     headers: list[tuple[str, bytes | None]] | None
+    has_unreadable_headers: bool = False
 
 
 class Position(NamedTuple):
@@ -47,8 +52,8 @@ class SourcesPolled:
     """What one poll brought. `gained` and `lost` come before the records in time.
 
     `records` holds only sources that were owned all through the poll; `at_end` those whose end was
-    reached behind these records. `membership` proves the ownership under which they were read; it is
-    captured in the same step and handed back with the positions. `troubles` are the client's
+    reached behind these records. `membership` proves the ownership under which they were read; it
+    is captured in the same step and handed back with the positions. `troubles` are the client's
     complaints that it will mend by itself.
     """
 
@@ -78,8 +83,8 @@ class IntakeLog(Protocol):
     def committed(self, sources: Collection[Source]) -> dict[Source, Position]:
         """The committed positions of the group; waits for transactions under way."""
 
-    def unread(self, source: Source) -> int:
-        """Records between the position and the end of a source, as far as the client knows."""
+    def unread(self, source: Source) -> int | None:
+        """Records between the position and the end of a source; None where that is not known."""
 
     def begin(self) -> None:
         """Open the transaction."""
@@ -129,7 +134,10 @@ class IntakeMeasures(Protocol):
         """One committed dead letter."""
 
     def owned(self, unread: Mapping[Source, int]) -> None:
-        """The owned sources and how many records of each are unread; about once a second."""
+        """The owned sources and how many records of each are unread; about once a second.
+
+        Left out are those of which it is not known, as before the first fetch.
+        """
 
     def fenced(self) -> None:
         """Another process took over; this one ends."""

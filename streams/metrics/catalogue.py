@@ -36,7 +36,7 @@ LAG_RECORDS = MetricDefinition(
 LAG_SECONDS = MetricDefinition(
     name="rfm_lag_seconds",
     kind="gauge",
-    help="How long the oldest unread record has waited, at most as far as known; 0 where all is read.",
+    help="How long the oldest unread record waits, at most, as far as known; 0 where all is read.",
     roles=_BOTH,
     labels=("topic", "partition"),
 )
@@ -56,7 +56,7 @@ TRANSACTIONS_COMMITTED = MetricDefinition(
 TRANSACTIONS_ABORTED = MetricDefinition(
     name="rfm_transactions_aborted_total",
     kind="counter",
-    help="Batches given up and read again, by the kind of reason; unknown_outcome may be committed.",
+    help="Batches given up and read again, by kind of reason; unknown_outcome may be committed.",
     roles=_BOTH,
     labels=("reason",),
 )

@@ -136,8 +136,8 @@ class DecideMetrics(SharedMetrics):
                 continue
             if not count:
                 self._caught_up_at_ms[number] = now_ms
-            # What is unread came after the last record decided, and after the last time that nothing
-            # was unread.
+            # What is unread came after the last record decided, and after the last time that all
+            # was read.
             since_ms = max(partition.time_ms, self._caught_up_at_ms.get(number, 0))
             waited_s = (now_ms - since_ms) / 1_000 if count and self._wall_clock else 0.0
             self._lag_records.labels(JOURNAL, str(number)).set(count)

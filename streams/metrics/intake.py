@@ -44,7 +44,7 @@ class IntakeMetrics(SharedMetrics):
         self._dead_letters.labels(reason.value).inc()
 
     def owned(self, unread: Mapping[Source, int]) -> None:
-        """Unread records by source."""
+        """Unread records by source, as far as known."""
         now_s = self._clock.monotonic_s()
         if unread.keys() != self._shown:
             for topic, partition in self._shown - unread.keys():
@@ -52,7 +52,6 @@ class IntakeMetrics(SharedMetrics):
                 remove_series(self._lag_records, topic, str(partition))
                 remove_series(self._lag_seconds, topic, str(partition))
             self._shown = set(unread)
-            self.log.info("sources owned", count=len(unread))
         for source, count in unread.items():
             caught_up_s = self._caught_up_at_s.get(source)
             if not count or caught_up_s is None:

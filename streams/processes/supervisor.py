@@ -1,7 +1,7 @@
 """Keeps the workers of one `run` going: starts them, restarts those that die, ends them together.
 
-A worker that ends by itself with 0, 1, 4 or by a signal is started again under its name, after 0.5 s
-to 30 s. One that ends with 2 (settings) or 3 (a broken invariant) needs a person: the others are
+A worker that ends by itself with 0, 1, 4 or by a signal is started again under its name, after
+0.5 s to 30 s. One that ends with 2 (settings) or 3 (a broken invariant) needs a person: the others are
 ended in order, and the run ends with the same code.
 """
 
@@ -25,7 +25,7 @@ LAST_BACKOFF_S = 30.0
 WELL_AFTER_S = 60.0
 LOOK_EVERY_S = 0.1
 # Beyond the workers' own deadline.
-_GRACE_S = 3.0
+GRACE_S = 3.0
 _FINAL = (UsageError.exit_code, BrokenInvariant.exit_code)
 
 
@@ -74,8 +74,6 @@ class Supervisor:
             for child in self._children:
                 code = self._look_after(child) or code
             stop.wait(LOOK_EVERY_S)
-        # The workers keep their own deadline, this one stands behind it.
-        stop.disarm()
         self._end()
         return 0 if stop.requested and code not in _FINAL else code
 
@@ -143,7 +141,7 @@ class Supervisor:
         for child in self._children:
             if child.process is not None:
                 child.process.terminate()
-        deadline_s = time.monotonic() + self._settings.shutdown_timeout_s + _GRACE_S
+        deadline_s = time.monotonic() + self._settings.shutdown_timeout_s + GRACE_S
         for child in self._children:
             if child.process is None:
                 continue

@@ -14,7 +14,7 @@ from prometheus_client import (
 
 from streams.adapters.system_clock import SystemClock
 from streams.decide.process import DecideProcess
-from streams.errors import BrokenInvariant, Fenced, Transient, UsageError
+from streams.errors import BrokenInvariant, Fenced, RfmError, Transient
 from streams.health import Health, HealthServer
 from streams.intake.process import IntakeProcess
 from streams.logs import librdkafka_settings
@@ -45,51 +45,58 @@ class Worker:
 def run_worker(settings: Settings, worker: Worker, stop: Stop, *, prepare_first: bool) -> int:
     """Run until told to stop; returns the exit code. Errors become one log line."""
     log: structlog.typing.FilteringBoundLogger = structlog.get_logger("streams")
+    settings = with_logged_clients(settings)
+    registry = CollectorRegistry()
+    processor = _build(settings, worker, registry)
+    code = 0
     try:
-        _run(settings, worker, stop, prepare_first=prepare_first)
-    except Fenced as error:
-        log.error("fenced: another process took over, this one ends", cause=str(error))
-        code = error.exit_code
-    except BrokenInvariant as error:
-        log.error("stopped: going on could lose or double a decision", cause=str(error))
-        code = error.exit_code
-    except (UsageError, Transient) as error:
-        log.error("cannot run", cause=str(error))
-        code = error.exit_code
-    except Exception:
-        log.exception("unexpected error, the process ends")
-        code = 1
-    else:
+        health = _serve(settings, worker, processor, registry)
+        if prepare_first:
+            prepare(settings)
+        _run_processor(processor, stop, health)
+    except Exception as error:  # noqa: BLE001 - the outermost place of a process: said, then ended
+        code = _report(error)
+    _close(processor, stop, code)
+    if code == 0:
         log.info("stopped")
-        code = 0
     return code
 
 
-def _run(settings: Settings, worker: Worker, stop: Stop, *, prepare_first: bool) -> None:
-    settings = with_logged_clients(settings)
-    registry = CollectorRegistry()
+def _report(error: Exception) -> int:
+    """Log an error in one line, with its traceback only where nobody expected it; the exit code."""
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("streams")
+    if not isinstance(error, RfmError):
+        log.error("unexpected error, the process ends", exc_info=error)
+        return RfmError.exit_code
+    if isinstance(error, Fenced):
+        said = "fenced: another process took over, this one ends"
+    elif isinstance(error, BrokenInvariant):
+        said = "stopped: going on could lose or double a decision"
+    else:
+        said = "cannot run"
+    log.error(said, cause=str(error))
+    return error.exit_code
+
+
+def _serve(
+    settings: Settings, worker: Worker, processor: Processor, registry: CollectorRegistry
+) -> Health:
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
-    processor = _build(settings, worker, registry)
-    probe_settings = settings.model_copy(update={"kafka": {"log_level": "0", **settings.kafka}})
+    # What the probe's own client says, the answer says as well.
+    quiet = settings.model_copy(update={"kafka": {**settings.kafka, "log_level": "0"}})
     health = Health(
         SystemClock(),
         worker.role,
         processor.reasons,
-        [lambda: check_kafka(probe_settings), lambda: check_redis(settings)],
+        [lambda: check_kafka(quiet), lambda: check_redis(settings)],
     )
     port = settings.metrics_port + worker.place if settings.metrics_port else 0
     server = HealthServer(settings.metrics_host, port, registry, health)
     sys.stdout.write(f"{worker.role} {worker.instance(settings)}: {server.url}/metrics\n")
     sys.stdout.flush()
-    try:
-        if prepare_first:
-            prepare(settings)
-        _run_processor(processor, stop, health)
-    finally:
-        stop.disarm()
-        server.close()
+    return health
 
 
 def with_logged_clients(settings: Settings) -> Settings:
@@ -126,17 +133,21 @@ def _run_processor(processor: Processor, stop: Stop, health: Health) -> None:
                 health.beat()
                 garbage.after_cycle(processor.run_once())
                 processor.refresh()
-            return
         except Transient as error:
             log.warning("connecting anew", cause=str(error))
-        finally:
-            _close(processor, stop)
+            _close(processor, stop, Transient.exit_code)
+        else:
+            return
 
 
-def _close(processor: Processor, stop: Stop) -> None:
+def _close(processor: Processor, stop: Stop, exit_code: int) -> None:
     """Close within the bound: a client's close can hang, and then the process ends the hard way."""
     if not stop.requested:
-        stop.arm(exit_code=1)
-    processor.close()
+        stop.arm(exit_code)
+    try:
+        processor.close()
+    except Exception as error:  # noqa: BLE001 - it ends here, and nothing depends on the rest
+        log: structlog.typing.FilteringBoundLogger = structlog.get_logger("streams")
+        log.warning("closing failed, which is safe", cause=str(error))
     if not stop.requested:
         stop.disarm()

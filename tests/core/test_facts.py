@@ -174,14 +174,14 @@ def test_the_greatest_instant_then_event_id_wins_among_versions_of_an_order() ->
     for arrival in itertools.permutations(versions):
         story = Story()
         for at_ms, event_id, total in arrival:
-            story.order(
-                at_ms, total, order_id="o", event_id=event_id, received_ms=T0 + 2 * DAY
-            )
+            story.order(at_ms, total, order_id="o", event_id=event_id, received_ms=T0 + 2 * DAY)
         facts = story.facts()
         assert (facts.order_count, facts.monetary_minor) == (1, 300)
         assert facts.last_order_at_ms == T0 + DAY
-        expected = ["applied" if one == max(arrival[: i + 1]) else "superseded"
-                    for i, one in enumerate(arrival)]
+        expected = [
+            "applied" if one == max(arrival[: i + 1]) else "superseded"
+            for i, one in enumerate(arrival)
+        ]
         assert story.notes == expected
 
 

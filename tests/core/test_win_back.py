@@ -196,8 +196,11 @@ def test_a_campaign_that_is_gone_from_the_rules_says_so() -> None:
 
 
 def test_an_event_older_than_the_greatest_age_starts_no_campaign_by_event() -> None:
-    trigger = {"enters": {"scheme": "rfm", "segment": "Potential Loyalists"},
-               "event": None, "causes": ["event"]}
+    trigger = {
+        "enters": {"scheme": "rfm", "segment": "Potential Loyalists"},
+        "event": None,
+        "causes": ["event"],
+    }
     known = rules(campaigns=campaigns_with("win_back_at_risk", trigger=trigger, quiet_ms=0))
     for late_ms, asked in ((4 * HOUR, 1), (4 * HOUR + 1, 0)):
         story = Story(known)

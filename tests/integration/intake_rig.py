@@ -1,9 +1,10 @@
 """An installation's topics on a real broker, with intake workers to start, crash and judge."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
@@ -18,8 +19,8 @@ from streams.intake.ports import Source
 from streams.settings import Settings, load_settings
 from tests.waiting import wait_until
 
-WAIT_S = 60
-Headers = list[tuple[str, bytes | None]]
+WAIT_S = 120  # a broker that was killed takes its time on a busy machine
+Headers = list[tuple[str, str | bytes | None]]
 
 
 class Letter(NamedTuple):
@@ -34,7 +35,11 @@ class Letter(NamedTuple):
 
     def header(self, name: str) -> str:
         """Text of the last header of that name."""
-        return next((value or b"").decode() for key, value in self.headers[::-1] if key == name)
+        return next(
+            value.decode()
+            for key, value in self.headers[::-1]
+            if key == name and isinstance(value, bytes)
+        )
 
 
 class Recorder:
@@ -63,8 +68,12 @@ class Recorder:
     def dead_letter(self, reason: Reason) -> None:
         self.reasons.append(reason)
 
-    def owned(self, unread: dict[Source, int]) -> None:  # type: ignore[override]
+    def owned(self, unread: Mapping[Source, int]) -> None:
         self.unread = dict(unread)
+
+    def has_read_all(self, sources: int) -> bool:
+        """Whether so many sources are owned and, as was told last, nothing of them is unread."""
+        return len(self.unread) == sources and set(self.unread.values()) == {0}
 
     def fenced(self) -> None:
         self.fences += 1
@@ -77,7 +86,7 @@ class Rig:
         self.settings: Settings = load_settings(
             kafka_bootstrap_servers=bootstrap_servers,
             namespace=namespace,
-            **{"partitions": 2, **overrides},
+            **{"partitions": 2, **overrides},  # type: ignore[arg-type]
         )
         self.names = names_of(self.settings)
         ensure_topics(self.settings)
@@ -120,9 +129,10 @@ class Rig:
         consumer.assign([TopicPartition(physical, number, 0) for number in partitions])
         found: list[Letter] = []
         unfinished = set(partitions)
+        deadline = time.monotonic() + WAIT_S
         while unfinished:
-            messages = consumer.consume(10_000, WAIT_S if not found else 1.0)
-            for message in messages:
+            assert time.monotonic() < deadline, f"the end of {physical} did not come"
+            for message in consumer.consume(10_000, 0.1):
                 error, partition = message.error(), message.partition()
                 assert partition is not None
                 if error is not None:
@@ -135,7 +145,7 @@ class Rig:
                         message.offset() or 0,
                         message.key(),
                         message.value(),
-                        list(message.headers() or []),  # type: ignore[arg-type]
+                        cast("Headers", message.headers() or []),
                         message.timestamp()[1],
                     )
                 )

@@ -17,13 +17,12 @@ from streams.codec.partition import (
 )
 from streams.codec.state import encode_state
 from streams.core.state import CustomerState
-from streams.insights import capture
 from streams.insights.capture import Capturing, NotReadyError
 from streams.ports import StoreWrite
 from streams.rules.files import rules_text
-from streams.settings import Settings
+from streams.settings import load_settings
 
-RULES = encode_rules(RulesRecord(1, rules_text(Settings())))
+RULES = encode_rules(RulesRecord(1, rules_text(load_settings())))
 
 
 class Shop:
@@ -57,7 +56,7 @@ def captured(
     store: MemoryStateStore, shop: Shop, *, partial: bool = False
 ) -> tuple[int, dict[str, int], str | None]:
     """Time, number by customer, and what is missing."""
-    capturing = Capturing(store, shop.state_log, io.BytesIO(), lambda count: None)
+    capturing = Capturing(store, shop.state_log, io.BytesIO(), lambda count: None, 0.0)
     found = capturing.capture(0, partial=partial)
     numbers = {one.customer_id: one.beyond_history_count for one in capturing.states(found)}
     return found.time_ms, numbers, found.missing
@@ -89,15 +88,11 @@ def test_a_partition_where_nothing_was_decided_is_empty() -> None:
     assert captured(shop.store, shop) == (0, {}, None)
 
 
-def test_a_store_behind_the_log_is_refused_and_taken_only_in_part(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(capture, "PATIENCE_S", 0.0)
-    monkeypatch.setattr(capture.wait_until_current, "__defaults__", (0.0,))
+def test_a_store_behind_the_log_is_refused_and_taken_only_in_part() -> None:
     shop = Shop()
     shop.commit(10, "a")
     shop.commit(20, "b", stored=False)
-    with pytest.raises(NotReadyError, match="behind: Redis stands at offset 3 .* 3 offsets"):
+    with pytest.raises(NotReadyError, match=r"behind: Redis stands at offset 3 .*3 offsets"):
         captured(shop.store, shop)
     time_ms, numbers, missing = captured(shop.store, shop, partial=True)
     assert (time_ms, numbers) == (10, {"a": 10})
@@ -119,8 +114,7 @@ class WipedStore(MemoryStateStore):
         self.wipe(partition)
 
 
-def test_a_store_wiped_during_the_scan_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture.wait_until_current, "__defaults__", (0.0,))
+def test_a_store_wiped_during_the_scan_is_noticed() -> None:
     shop = Shop()
     store = shop.store = WipedStore("g1")
     shop.commit(10, "a", "b")

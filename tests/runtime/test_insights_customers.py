@@ -34,10 +34,10 @@ from streams.insights.customers import (
 )
 from streams.insights.customers_file import CustomersFile, Format
 from streams.rules.files import rules_text
-from streams.settings import Settings
+from streams.settings import load_settings
 
 START_MS = 1_600_000_000_000
-RULES: Rules = compile_rules(rules_text(Settings()), 1)
+RULES: Rules = compile_rules(rules_text(load_settings()), 1)
 
 
 def order(number: int, at_ms: int, total_minor: int = 5_000) -> OrderPlaced:

@@ -1,5 +1,7 @@
 """The history of one customer is what folding the whole partition says about that customer."""
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,11 +10,11 @@ from streams.core.values import DAY_MS, HOUR_MS
 from streams.insights.customers import standing_at
 from streams.insights.history import Entry, HistoryFold
 from streams.rules.files import rules_text
-from streams.settings import Settings
+from streams.settings import load_settings
 from tests.runtime.oracle import fold
 
 START_MS = 1_600_000_000_000
-RULES_TEXT = rules_text(Settings(consent_unknown={"email": "allow"}))
+RULES_TEXT = rules_text(load_settings(consent_unknown={"email": "allow"}))
 
 
 def rules(version: int = 1) -> RulesApplied:
@@ -23,7 +25,7 @@ def record(number: int, kind: int, customer: str, hours: int, late_hours: int) -
     received_at_ms = START_MS + hours * HOUR_MS
     if kind == 0:
         return Tick(received_at_ms=received_at_ms, continuous=bool(late_hours))
-    shared = {
+    shared: dict[str, Any] = {
         "event_id": f"e{number}",
         "customer_id": customer,
         "occurred_at_ms": received_at_ms - late_hours * HOUR_MS,
@@ -31,14 +33,14 @@ def record(number: int, kind: int, customer: str, hours: int, late_hours: int) -
         "identity": number // 2,  # every second one is a duplicate
     }
     if kind == 1:
-        return OrderPlaced(  # type: ignore[misc]
+        return OrderPlaced(
             **shared,
             source="shop.orders",
             order_id=f"o{number}",
-            total_minor=9_000,  # type: ignore[arg-type]
+            total_minor=9_000,
         )
-    return CartUpdated(  # type: ignore[misc]
-        **shared,  # type: ignore[arg-type]
+    return CartUpdated(
+        **shared,
         source="shop.carts",
         cart_id="k",
         value_minor=100,
@@ -77,7 +79,7 @@ def test_the_history_of_one_is_their_share_of_the_whole(
 
 def test_an_entry_tells_event_scores_and_what_came_of_it() -> None:
     """Given an order and then nothing but time, the fall to At Risk has the clock as its cause."""
-    journal = [rules(), record(2, 1, "a", 1, 0), Tick(received_at_ms=START_MS + 100 * DAY_MS)]
+    journal = [rules(), record(2, 1, "a", 1, 0), Tick(received_at_ms=START_MS + 92 * DAY_MS)]
     history = HistoryFold("a")
     first, *later = [entry for i, one in enumerate(journal) for entry in history.take(i, one)]
     assert (first.event_type, first.offset, first.note) == ("order.placed", 1, "applied")

@@ -97,7 +97,7 @@ class Worker:
         return (
             len(partitions) == len(journal)
             and self.cycle.is_ready
-            and all(one.journal_offset == len(journal[n]) for n, one in partitions.items())
+            and all(one.journal_offset == journal[n].end for n, one in partitions.items())
         )
 
     def run_to_end(self) -> "Worker":
@@ -149,21 +149,23 @@ class World:
     def check(self) -> None:
         """Outputs, states, timers and positions equal the oracle's; nothing missing, nothing twice."""
         expected_outputs: Counter[tuple[str, bytes, bytes]] = Counter()
-        for partition, records in enumerate(self.broker.journal):
+        for partition, journal in enumerate(self.broker.journal):
+            records = journal.read(0, journal.end)
+            changelog = self.broker.state[partition]
             folded = fold(record.value or b"" for record in records)
             expected_outputs.update((m.topic, m.key, m.value) for m in folded.messages)
             self._check_order(folded.messages)
             assert dict(self.store.scan(partition)) == folded.encoded
             position = self.store.position(partition)
             assert position is not None
-            assert position.offset == len(self.broker.state[partition])
+            assert position.offset == changelog.end
             assert position.partition_record is not None
             record = decode_partition(position.partition_record)
             assert (record.journal_offset, record.time_ms) == (len(records), folded.time_ms)
             assert self.broker.committed[partition] == len(records)
             timers = self.store.load_timers(partition, position.offset, None, 1_000_000)
             assert timers == folded.timers
-            latest = {one.key: one.value for one in self.broker.state[partition]}
+            latest = {one.key: one.value for one in changelog.read(0, changelog.end)}
             assert latest[b"p"] == position.partition_record
             assert {key: latest[b"c" + key.encode()] for key in folded.encoded} == folded.encoded
         assert self.said == expected_outputs
@@ -176,7 +178,9 @@ class World:
             for one in published
         )
 
-    def _check_order(self, messages: list[tuple[str, bytes, bytes, list[tuple[str, bytes]]]]) -> None:
+    def _check_order(
+        self, messages: list[tuple[str, bytes, bytes, list[tuple[str, bytes]]]]
+    ) -> None:
         keys = {(topic, key) for topic, key, _, _ in messages}
         for topic, key in keys:
             expected = [value for t, k, value, _ in messages if (t, k) == (topic, key)]

@@ -119,7 +119,7 @@ class Worker:
         self.instance = instance
         self.log = installation.folder / f"{role}-{instance}.log"
         one = Life(role, instance, installation.overrides, **life)
-        self._process = _CONTEXT.Process(target=live, args=(one, self.log))
+        self._process = _CONTEXT.Process(target=live, args=(one, self.log), daemon=True)
         self._process.start()
         self.ends_expected = one.crash_at is not None
 

@@ -85,7 +85,7 @@ def _draw(
         return write(kind, who, at_ms, order_id=orders[-1], total_minor=rng.randrange(500, 60_000))
     if kind is inputs.CartUpdated:
         value_minor = rng.randrange(1_000, 9_000)
-        cart_id = f"k{rng.randrange(4)}"
+        cart_id = f"k{rng.randrange(8)}"
         items = [inputs.Item("sku-1", 1)]
         return write(kind, who, at_ms, cart_id=cart_id, value_minor=value_minor, items=items)
     if kind is inputs.ReturnRegistered:

@@ -17,7 +17,7 @@ from streams.ports import Outcome, StoreWrite
 from streams.runtime.cycle import ORDER, Batch, Cycle, Measures, Step
 from streams.settings import Settings
 
-__all__ = ["GUARD_OFF", "NO_METADATA", "ORDER", "STORE_FIRST", "VARIANTS", "build"]
+__all__ = ["GUARD_OFF", "NO_METADATA", "STORE_FIRST", "VARIANTS", "build"]
 
 GUARD_OFF = "guard-off"
 NO_METADATA = "no-metadata"

@@ -18,18 +18,24 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from schemas.dead_letters import Reason
 from streams.adapters.kafka import config as kafka_config
 from streams.errors import RfmError
+from streams.intake.build import build_intake
+from streams.intake.cycle import ORDER as INTAKE_ORDER
+from streams.intake.ports import Source
 from streams.ports import Outcome
+from streams.runtime.cycle import ORDER as DECIDE_ORDER
+from streams.runtime.cycle import Batch
 from streams.runtime.measures import NoMeasures
 from streams.settings import Settings, load_settings
-from tests.soak import intake_role, variants
+from tests.soak import variants
 
 RECOVER = "recover"
 _PR_SET_PDEATHSIG = 1
@@ -61,6 +67,7 @@ class Trap:
         self._works = str(order[1])
         self._cycles = 0
         self._recoveries = 0
+        self._resumed = False
 
     def __call__(self, step: StrEnum) -> None:
         """Take note of a step that is about to run."""
@@ -73,11 +80,18 @@ class Trap:
         self._recoveries += 1
         self._check(Point(RECOVER, self._recoveries))
 
+    def tell_resumed(self, what: str) -> None:
+        """Say what came first after a pause."""
+        if self._resumed:
+            self._resumed = False
+            say(f"resumed, then {what}")
+
     def _check(self, reached: Point) -> None:
         if reached == self._point:
             self._point = None
             say(f"{self._signal.name} at {reached}")
             os.kill(os.getpid(), self._signal)
+            self._resumed = True
 
 
 def say(line: str) -> None:
@@ -87,11 +101,19 @@ def say(line: str) -> None:
 
 
 class LoggedMeasures(NoMeasures):
-    """Writes what is out of the ordinary to the log."""
+    """Writes what is out of the ordinary to the log, and the first commit after a pause."""
+
+    def __init__(self, trap: Trap) -> None:
+        self._trap = trap
+
+    def committed(self, batch: Batch, seconds: float) -> None:
+        """A transaction was committed."""
+        self._trap.tell_resumed("committed")
 
     def aborted(self, reason: str) -> None:
         """A batch was given up."""
         say(f"aborted: {reason}")
+        self._trap.tell_resumed("aborted")
 
     def guarded(self, outcome: Outcome, seconds: float) -> None:
         """The store answered a write."""
@@ -101,6 +123,36 @@ class LoggedMeasures(NoMeasures):
     def recovered(self, partition: int) -> None:
         """A partition is ready."""
         say(f"partition {partition} is ready")
+
+
+class LoggedIntakeMeasures:
+    """The same for intake."""
+
+    def __init__(self, trap: Trap) -> None:
+        self._trap = trap
+
+    def polled(self, records: int) -> None:
+        """A batch is being worked on."""
+
+    def committed(self, records: int, seconds: float, event_to_journal_s: float | None) -> None:
+        """A batch is committed."""
+        self._trap.tell_resumed("committed")
+
+    def aborted(self, reason: str) -> None:
+        """Something failed that is tried again."""
+        say(f"aborted: {reason}")
+        self._trap.tell_resumed("aborted")
+
+    def dead_letter(self, reason: Reason) -> None:
+        """One committed dead letter."""
+        say(f"dead letter: {reason}")
+
+    def owned(self, unread: Mapping[Source, int]) -> None:
+        """The owned sources."""
+
+    def fenced(self) -> None:
+        """Another process took over."""
+        say("fenced")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +175,7 @@ def run(life: Life) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if life.session_timeout_ms is not None:
         kafka_config.SESSION_TIMEOUT_MS = life.session_timeout_ms
+        kafka_config.TRANSACTION_TIMEOUT_MS = 2 * life.session_timeout_ms
     settings = load_settings(None, **{**life.settings, "instance": life.instance})
     say(f"{life.role} {life.instance} begins, process {os.getpid()}: {life.variant or 'as it is'}")
     try:
@@ -144,11 +197,12 @@ def _build(life: Life, settings: Settings) -> tuple[Callable[[], int], Callable[
     point = life.crash_at or life.pause_at
     number = signal.SIGKILL if life.crash_at is not None else signal.SIGSTOP
     if life.role == "intake":
-        trap = Trap(point, number, intake_role.ORDER)
-        return intake_role.build(settings, life.instance, trap)
-    trap = Trap(point, number, variants.ORDER)
+        trap = Trap(point, number, INTAKE_ORDER)
+        intake = build_intake(settings, life.instance, LoggedIntakeMeasures(trap), trap)
+        return intake.cycle.run_once, intake.close
+    trap = Trap(point, number, DECIDE_ORDER)
     decider = variants.build(
-        life.variant, settings, life.instance, LoggedMeasures(), trap, trap.recovering
+        life.variant, settings, life.instance, LoggedMeasures(trap), trap, trap.recovering
     )
     return decider.cycle.run_once, decider.close
 

@@ -152,7 +152,7 @@ class EmbeddedKafka:
         arguments = [
             *["-Xmx128m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error"],
             *["kafka.tools.StorageTool", "format", "--ignore-formatted"],
-            *["--cluster-id", create_cluster_id(), "--config", str(properties)],
+            *[f"--cluster-id={create_cluster_id()}", "--config", str(properties)],
         ]
         self._run("kafka-format", arguments).wait_until_ended(START_TIMEOUT_S)
 

@@ -16,15 +16,16 @@ from pathlib import Path
 from streams.adapters.embedded.kafka_properties import format_controller_properties
 from streams.adapters.embedded.process import ServerProcess
 
+METADATA_FOLDER = "__cluster_metadata-0"
 FENCED = "Fencing broker 1 "
 TIMEOUT_S = 60
 # A broker killed before it ever registered is never fenced; nothing is open then either.
 ACTIVE = "Performing controller activation"
-GRACE_AFTER_ACTIVE_S = 3
+GRACE_AFTER_ACTIVE_S = 5
 
 
 def needs_fencing(data_dir: Path) -> bool:
-    """Whether the broker on this data was killed: it leaves a file when it ends in its own order."""
+    """Whether the broker on this data was killed. It leaves a file when it ends in good order."""
     log_dir = data_dir / "log"
     return (log_dir / "meta.properties").exists() and not (
         log_dir / ".kafka_cleanshutdown"
@@ -57,15 +58,29 @@ def fence_broker(
         dropped_variables=dropped_variables,
         owner_pid=owner_pid,
     )
-    active_at = 0.0
-
-    def is_fenced() -> bool:
-        nonlocal active_at
-        text = log.read_text(errors="replace")
-        if not active_at and ACTIVE in text:
-            active_at = time.monotonic()
-        waited_enough = active_at > 0 and time.monotonic() > active_at + GRACE_AFTER_ACTIVE_S
-        return FENCED in text or waited_enough
-
-    process.wait_until_ready(is_fenced, TIMEOUT_S)
+    process.wait_until_ready(_FencingProbe(log, data_dir / "log" / METADATA_FOLDER), TIMEOUT_S)
     process.stop()
+
+
+class _FencingProbe:
+    """Asks whether the controller has fenced the broker and has that on disk."""
+
+    def __init__(self, log: Path, metadata: Path) -> None:
+        self._log = log
+        self._metadata = metadata
+        self._active_at_s = 0.0
+        self._bytes_when_fenced: int | None = None
+
+    def __call__(self) -> bool:
+        text = self._log.read_text(errors="replace")
+        if self._bytes_when_fenced is not None:
+            # Decided is not written: the next growth is this record, or one behind it.
+            return self._metadata_bytes() > self._bytes_when_fenced
+        if FENCED in text:
+            self._bytes_when_fenced = self._metadata_bytes()
+        if not self._active_at_s and ACTIVE in text:
+            self._active_at_s = time.monotonic()
+        return self._active_at_s > 0 and time.monotonic() > self._active_at_s + GRACE_AFTER_ACTIVE_S
+
+    def _metadata_bytes(self) -> int:
+        return sum(segment.stat().st_size for segment in self._metadata.glob("*.log"))

@@ -1,6 +1,7 @@
 """`IntakeLog` on Kafka: a group member on all public topics and a transactional producer."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from operator import methodcaller
 from typing import Final, cast
 
 from confluent_kafka import (
@@ -15,6 +16,7 @@ from confluent_kafka import (
 
 from schemas.topics import TOPICS
 from streams.adapters.kafka.config import Config, consumer_config
+from streams.adapters.kafka.membership import is_fatal, is_taken_over
 from streams.adapters.kafka.names import Names
 from streams.adapters.kafka.transactions import TransactionalProducer
 from streams.errors import BrokenInvariant, Fenced, Transient, UsageError
@@ -28,6 +30,10 @@ PUBLIC_TOPICS: Final = tuple(topic.name for topic in TOPICS if topic.role == "pu
 _TIMEOUT_S: Final = 10.0
 _PARTITION_EOF: Final = KafkaError._PARTITION_EOF  # noqa: SLF001 - the client's public names
 _ALL_BROKERS_DOWN: Final = KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001
+# Not called as a method: the client returns a broken list together with an exception where a name is
+# not UTF-8. Python's general call notices that; a method call that it has specialised does not, and
+# the list then crashes the process.
+_headers_of: Final = methodcaller("headers")
 _GONE: Final = {
     KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001
     KafkaError.OFFSET_OUT_OF_RANGE,
@@ -64,8 +70,8 @@ class KafkaIntakeLog:
         """The committed positions of the group with their notes."""
         return self._member.committed(sources)
 
-    def unread(self, source: Source) -> int:
-        """Records behind the position, by the end that the latest fetch told."""
+    def unread(self, source: Source) -> int | None:
+        """Records behind the position, by the end that the latest fetch told; None before one."""
         return self._member.unread(source)
 
     def begin(self) -> None:
@@ -220,17 +226,17 @@ class _SourceMember:
             )
         return found
 
-    def unread(self, source: Source) -> int:
-        """Records behind the position, by the end that the latest fetch told."""
+    def unread(self, source: Source) -> int | None:
+        """Records behind the position, by the end that the latest fetch told; None before one."""
         position = self._next.get(source)
-        if position is None:
-            return 0
         place = TopicPartition(*self._place(source))
         try:
             oldest, end = self._consumer.get_watermark_offsets(place, cached=True)
         except KafkaException as error:
             raise Transient(f"end of {source}: {error.args[0].str()}") from error
-        return max(0, end - max(position, oldest))
+        if position is None or end < 0:
+            return None
+        return max(0, int(end) - max(position, int(oldest)))
 
     def position(self, source: Source, where: Position) -> TopicPartition:
         """A position as the client wants it."""
@@ -277,9 +283,7 @@ class _SourceMember:
         records = polled.records.get(source)
         if records is None:
             records = polled.records[source] = []
-        # Kafka's headers are a list of names and bytes; our type says so, the client's says more.
-        headers = cast("list[tuple[str, bytes | None]] | None", message.headers())
-        records.append(SourceRecord(offset, message.key(), message.value(), headers))
+        records.append(_to_record(message, offset))
 
     def _take_error(self, error: KafkaError, message: Message, polled: SourcesPolled) -> None:
         code, topic, partition = error.code(), message.topic(), message.partition()
@@ -293,9 +297,9 @@ class _SourceMember:
                 "Its retention is shorter than intake was away, so events were lost before they "
                 "were read: publish them again from the shop, then reset the group's position"
             )
-        elif code == KafkaError.FENCED_INSTANCE_ID:
+        elif is_taken_over(error):
             raise Fenced(f"another intake process of the same name took over: {error.str()}")
-        elif error.fatal():
+        elif is_fatal(error):
             raise BrokenInvariant(f"consumer: {error.name()}: {error.str()}")
         elif code != _ALL_BROKERS_DOWN and not error.retriable():
             # Not raised: the records that came with it would be lost on the way.
@@ -326,3 +330,15 @@ class _SourceMember:
 
     def _sources_of(self, partitions: list[TopicPartition]) -> list[Source]:
         return [(self._logical[one.topic], one.partition) for one in partitions]
+
+
+def _to_record(message: Message, offset: int) -> SourceRecord:
+    try:
+        # Kafka's headers are a list of names and bytes; our type says so, the client's says more.
+        headers = cast("list[tuple[str, bytes | None]] | None", _headers_of(message))
+    except SystemError:
+        # The client decodes names without a check: this is how it says that one is not UTF-8.
+        return SourceRecord(
+            offset, message.key(), message.value(), None, has_unreadable_headers=True
+        )
+    return SourceRecord(offset, message.key(), message.value(), headers)

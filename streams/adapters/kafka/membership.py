@@ -19,8 +19,25 @@ from streams.ports import Polled, Record
 
 _PARTITION_EOF = KafkaError._PARTITION_EOF  # noqa: SLF001 - the client's public names
 _ALL_BROKERS_DOWN = KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001
-_TAKEN_OVER = (KafkaError._FENCED, KafkaError.FENCED_INSTANCE_ID)  # noqa: SLF001
+_FATAL = KafkaError._FATAL  # noqa: SLF001
+_FENCED = KafkaError._FENCED  # noqa: SLF001
+_FENCED_TEXT = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
 _COMMITTED_TIMEOUT_S = 10.0
+
+
+def is_taken_over(error: KafkaError) -> bool:
+    """Whether a consumer's error says that another one has its instance name now.
+
+    The client hands it on as `_FATAL`, without the flag, and with the true error in its text only.
+    """
+    if error.code() == _FATAL:
+        return _FENCED_TEXT in error.str()
+    return error.code() in (_FENCED, KafkaError.FENCED_INSTANCE_ID)
+
+
+def is_fatal(error: KafkaError) -> bool:
+    """Whether a consumer is of no more use; the client sets the flag not in every case."""
+    return error.fatal() or error.code() == _FATAL
 
 
 class GroupMember:
@@ -151,12 +168,12 @@ class GroupMember:
                 f"{self._topic} partition {partition}: the next record to read is gone "
                 f"({error.str()}). Its retention is shorter than this worker was away"
             )
-        elif error.code() in _TAKEN_OVER:
+        elif is_taken_over(error):
             raise Fenced(
                 f"another process joined the group under this one's instance name ({error.str()}); "
                 "two processes of one role need two names: RFM_INSTANCE"
             )
-        elif error.fatal():
+        elif is_fatal(error):
             raise BrokenInvariant(f"consumer: {error.name()}: {error.str()}")
         elif error.code() != _ALL_BROKERS_DOWN and not error.retriable():
             self._trouble = Transient(f"poll: {error.name()}: {error.str()}")

@@ -1,0 +1,158 @@
+"""Crashes and pauses at named places, each in an installation of its own, several side by side."""
+
+import signal
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.soak.harness import Installation, Worker, install, settle, wait_until
+from tests.soak.journal import append, draw_events
+from tests.soak.public import publish_events
+from tests.soak.reading import Reading
+from tests.soak.worker import Point
+
+# Each waits for timers and servers most of its time.
+SIDE_BY_SIDE = 8
+EVENTS = 300
+CUSTOMERS = 8
+# The embedded broker takes sessions of one second and more.
+SHORT_SESSION_MS = 2_500
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Where the broker and the Redis of the run answer, and a folder for logs."""
+
+    kafka: str
+    redis_url: str
+    folder: Path
+
+    def install(self, name: str, partitions: int = 2) -> Installation:
+        """A fresh installation."""
+        namespace = f"s{uuid.uuid4().hex[:10]}"
+        folder = self.folder / name.replace(":", "-").replace(" ", "_")
+        return install(namespace, self.kafka, self.redis_url, folder, partitions=partitions)
+
+
+@dataclass(frozen=True, slots=True)
+class Crashes:
+    """The lives of one instance: each ends at its point, the last one is left alone."""
+
+    role: str
+    points: tuple[Point, ...]
+
+    def __str__(self) -> str:
+        return f"{self.role} dies at " + " then ".join(map(str, self.points))
+
+    def run(self, servers: Servers, seed: int) -> list[str]:
+        """Differences from the oracle."""
+        installation = servers.install(str(self))
+        workers = _helpers(installation, self.role)
+        try:
+            dying = Worker(installation, self.role, "a", crash_at=self.points[0])
+            workers.append(dying)
+            published = _feed(installation, self.role, dying, seed)
+            dying.wait_for_crash()
+            for point in self.points[1:]:
+                workers[-1] = Worker(installation, self.role, "a", crash_at=point)
+                workers[-1].wait_for_crash()
+            workers[-1] = Worker(installation, self.role, "a")
+            with Reading(installation.settings) as reading:
+                settle(installation, reading, workers, with_intake=self.role == "intake")
+                return reading.complaints(published) + quiet(reading)
+        finally:
+            for worker in workers:
+                worker.kill()
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """One is paused, another takes over and finishes the work, and the first goes on as a zombie.
+
+    The other has the same name and so takes over at once, or another name and waits for the session
+    to time out; `variant` is what the first one is.
+    """
+
+    role: str
+    point: Point
+    same_name: bool
+    variant: str | None = None
+
+    def __str__(self) -> str:
+        who = "its double" if self.same_name else "another"
+        return f"{self.role} {self.variant or ''} sleeps at {self.point} while {who} goes on"
+
+    def run(self, servers: Servers, seed: int) -> list[str]:
+        """Differences from the oracle, and what stopped a worker."""
+        installation = servers.install(str(self))
+        session = {"session_timeout_ms": SHORT_SESSION_MS}
+        workers = _helpers(installation, self.role)
+        first = Worker(
+            installation, self.role, "a", pause_at=self.point, variant=self.variant, **session
+        )
+        try:
+            published = _feed(installation, self.role, first, seed)
+            first.wait_for_pause()
+            other = "a" if self.same_name else "b"
+            workers.append(Worker(installation, self.role, other, **session))
+            with Reading(installation.settings) as reading:
+                settle(installation, reading, workers, with_intake=self.role == "intake")
+                first.signal(signal.SIGCONT)
+                self._wait_for_sign(first)
+                first.stop()
+                first.check()
+                return reading.complaints(published) + quiet(reading)
+        finally:
+            for worker in (first, *workers):
+                worker.kill()
+
+    def _wait_for_sign(self, worker: Worker) -> None:
+        """Until the zombie has done what it can: committed, failed, or ended."""
+        if self.same_name:
+            worker.wait_for_end()
+        else:
+            wait_until(
+                lambda: "resumed, then" in worker.tail() or worker.exit_code is not None,
+                60,
+                f"a sign of {self}",
+            )
+
+
+def _helpers(installation: Installation, role: str) -> list[Worker]:
+    """What must run beside the role under test: the journal is decided in any case."""
+    return [Worker(installation, "decide", "d")] if role == "intake" else []
+
+
+def _feed(installation: Installation, role: str, worker: Worker, seed: int) -> Counter[str] | None:
+    """Give a worker that has begun its work; returns ids and counts of what intake must take in."""
+    if role == "intake":
+        return publish_events(installation.settings, seed, EVENTS)
+    count = installation.settings.partitions
+    wait_until(lambda: worker.tail().count("is ready") >= count, 60, f"{worker.instance} to be ready")
+    append(installation.settings, draw_events(seed, EVENTS, CUSTOMERS))
+    return None
+
+
+def quiet(reading: Reading) -> list[str]:
+    """A run in which nothing was said would prove nothing."""
+    counts = reading.count_said()
+    return [f"of one kind nothing was said: {counts}"] if min(counts.values()) == 0 else []
+
+
+def run_side_by_side(
+    schedules: Sequence[Crashes | Pause], servers: Servers, seed: int
+) -> dict[str, list[str]]:
+    """Differences by schedule, for those that have any; what stopped a worker counts as one."""
+
+    def judged(schedule: Crashes | Pause) -> list[str]:
+        try:
+            return schedule.run(servers, seed)
+        except Exception as error:  # noqa: BLE001 - told with the schedule, beside the others
+            return [f"{type(error).__name__}: {error}"]
+
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        results = pool.map(judged, schedules)
+        return {str(one): found for one, found in zip(schedules, results, strict=True) if found}
