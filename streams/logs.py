@@ -17,6 +17,8 @@ from streams.settings import Settings
 LIBRDKAFKA = "librdkafka"
 # While a broker is away, librdkafka says so several times a second, for ever.
 REPEATED_AFTER_S = 30.0
+# Kinds of lines name clients and addresses, which come and go.
+KINDS_KEPT = 1_000
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
@@ -103,7 +105,7 @@ class _Repeated(logging.Filter):
         if said_s and record.created - said_s < REPEATED_AFTER_S:
             self._said[kind] = (said_s, held + 1)
             return False
-        if len(self._said) >= 1_000:  # kinds name threads, which come and go
+        if len(self._said) >= KINDS_KEPT:
             self._said.clear()
         self._said[kind] = (record.created, 0)
         if held:

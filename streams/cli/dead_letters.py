@@ -1,7 +1,7 @@
 """`dead-letters list`, `show` and `retry`."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +21,7 @@ from streams.cli.output import (
     print_table,
     progress_bar,
 )
-from streams.cli.retry import Retries, send_again
+from streams.cli.retry import Retries, send_again, targets_of
 from streams.errors import UsageError
 from streams.insights.dead_letters import DeadLetter, read_dead_letter
 from streams.insights.topic_reader import TopicReader
@@ -138,7 +138,8 @@ def _retry(
     settings = _prepared(ctx, reason)
     retries = Retries(settings)
     if offset is not None:
-        wanted = {offset} if _sendable(_one(settings, offset), mended, complain=True) else set()
+        _check_sendable(_one(settings, offset), mended, settings)
+        wanted = {offset}
     else:
         wanted = _select(settings, reason, retries.load())
     if not wanted:
@@ -157,30 +158,38 @@ def _retry(
 def _select(settings: Settings, reason: str | None, retried: set[int]) -> set[int]:
     """Offsets to send again; what cannot be is said."""
     wanted: set[int] = set()
-    unsendable = already = 0
+    targets = targets_of(settings)
+    unsendable = already = foreign = 0
     with _letters(settings, reason) as letters:
         for letter in letters:
             if letter.offset in retried:
                 already += 1
-            elif _sendable(letter, None, complain=False):
+            elif letter.about.get("topic") not in targets:
+                foreign += 1
+            elif not letter.needs_value:
                 wanted.add(letter.offset)
             else:
                 unsendable += 1
     if already:
         note(f"{already} were sent again before and are left out")
+    if foreign:
+        note(f"{foreign} came from no public topic and are left out: send a mended event instead")
     if unsendable:
         note(f"{unsendable} were cut or have no value: send each with --offset N --value FILE")
     return wanted
 
 
-def _sendable(letter: DeadLetter, mended: bytes | None, *, complain: bool) -> bool:
-    sendable = mended is not None or not letter.needs_value
-    if complain and not sendable:
+def _check_sendable(letter: DeadLetter, mended: bytes | None, settings: Settings) -> None:
+    if letter.about.get("topic") not in targets_of(settings):
+        raise UsageError(
+            f"dead letter {letter.offset} came from {letter.about.get('topic')!r}, no public topic, "
+            "and cannot go back there: publish a mended event instead"
+        )
+    if mended is None and letter.needs_value:
         raise UsageError(
             f"dead letter {letter.offset} was cut or has no value "
             f"({letter.about.get('truncated', 'none')}): give the whole value with --value FILE"
         )
-    return sendable
 
 
 def _mended(value: Path | None, offset: int | None) -> bytes | None:
@@ -223,7 +232,7 @@ def _read(
     start: int,
     end: int,
     reason: str | None,
-    advance: Any,
+    advance: Callable[[int], None],
 ) -> Iterator[DeadLetter]:
     done = start
     for message in reader.read(PARTITION, start, end):

@@ -33,8 +33,8 @@ _HELP = described(
     "Watch a simulated shop: customers move through segments, win-backs and cart reminders are "
     "fired.\n\n"
     "Starts an embedded Apache Kafka and Redis in a temporary folder, intake and decide, and a "
-    "shop with a thousand customers on a fast clock. The first start fetches the broker (44 MB); where "
-    "that fails the demo runs on the memory backend. Ctrl-C ends everything and leaves nothing. "
+    "shop with a thousand customers on a fast clock. The first start fetches the broker (44 MB); "
+    "where that fails the demo runs on the memory backend. Ctrl-C ends everything, nothing stays. "
     "RFM_* settings hold, except for servers, names and the clock.",
     "demo",
     "demo --seconds 60",
@@ -92,6 +92,6 @@ def _play(
             view = showing.enter_context(ScreenView(Console()))
         board = Board(rules.rfm_segments, start_ms + _HISTORY_MS)
         till = Till(open_shop(_SEED, start_ms))
-        last = Play(stage, till, board, view, ending, time_scale).run(start_ms, seconds)
+        last = Play(stage, till, board, view, ending, time_scale=time_scale).run(start_ms, seconds)
     note("ending")
     return last

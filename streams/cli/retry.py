@@ -77,7 +77,7 @@ def send_again(
     Returns how many. Raises `Transient` or `UnknownOutcome` with what was sent until then; whoever
     runs it at the same time is fenced.
     """
-    targets = _targets(settings)
+    targets = targets_of(settings)
     sent = 0
     # The producer first: its start ends what an earlier call left open, so that the memory is whole.
     producer = TransactionalProducer(retries.base, retries.transactional_id)
@@ -143,7 +143,7 @@ def _publish(
     producer.publish(target, letter.key, value, headers, None)
 
 
-def _targets(settings: Settings) -> dict[str, str]:
+def targets_of(settings: Settings) -> dict[str, str]:
     """Topics on the broker by what `dlq.topic` may say: the table's name, or that on the broker."""
     names = names_of(settings)
     public = [topic.name for topic in TOPICS if topic.role == "public"]

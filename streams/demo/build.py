@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Final
 
 from streams.bootstrap import build_rules_log, ensure_topics
@@ -99,8 +98,7 @@ def _journal_rules(settings: Settings, rules: str, start_ms: int) -> None:
 def _start_processors(
     own: Settings, quiet: Settings, servers: DemoServers, cleanup: ExitStack
 ) -> Stage:
-    folder: Path = servers.folder / "processors"
-    processors = Processors(own, folder, servers.owner_pid)
+    processors = Processors(own, servers.folder / "processors", servers.owner_pid)
     servers.at_end(processors.stop)
     processors.wait_until_ready()
 

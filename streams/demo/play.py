@@ -26,7 +26,7 @@ _RATE_OVER_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """How things stand. Times are ms since 1970 (UTC), `time_scale` simulated seconds per second."""
+    """How things stand. Times are ms since 1970 (UTC); `time_scale` as for `Play`."""
 
     phase: str
     title: str
@@ -56,6 +56,7 @@ class Play:
         board: Board,
         view: View,
         ending: Ending,
+        *,
         time_scale: float,
     ) -> None:
         """Prepare to play; `time_scale` is simulated seconds per second."""

@@ -1,4 +1,4 @@
-"""Intake and decide as `rfm-streams run`, a process of its own under a guard that ends it with us."""
+"""Intake and decide as `rfm-streams run`, a process under a guard that ends it with the demo."""
 
 import json
 import os

@@ -4,6 +4,8 @@ Names: prefix rfm_, units last, counters end in _total. Labels: topic, partition
 rules, the contracts or this project define; never a customer.
 """
 
+import sys
+
 from streams.metrics.definition import MetricDefinition, Role
 
 _BOTH: tuple[Role, ...] = ("intake", "decide")
@@ -271,4 +273,4 @@ def catalogue_as_markdown() -> str:
 
 
 if __name__ == "__main__":
-    print(catalogue_as_markdown(), end="")
+    sys.stdout.write(catalogue_as_markdown())

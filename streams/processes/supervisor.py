@@ -1,8 +1,8 @@
 """Keeps the workers of one `run` going: starts them, restarts those that die, ends them together.
 
 A worker that ends by itself with 0, 1, 4 or by a signal is started again under its name, after
-0.5 s to 30 s. One that ends with 2 (settings) or 3 (a broken invariant) needs a person: the others are
-ended in order, and the run ends with the same code.
+0.5 s to 30 s. One that ends with 2 (settings) or 3 (a broken invariant) needs a person: the others
+are ended in order, and the run ends with the same code.
 """
 
 import pickle

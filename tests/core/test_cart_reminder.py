@@ -1,11 +1,13 @@
-"""Campaign `cart_reminder`: three steps from a cart's latest change, by clock or by the shop's event."""
+"""Campaign `cart_reminder`: three steps from a cart's latest change, by clock or event."""
+
+import json
 
 import pytest
 
 from streams.core.campaigns import carts
 from streams.core.inputs import Foreign, Item
 from streams.core.outputs import ActionCancelled, ActionRequested
-from tests.core.story import DAY, HOUR, MINUTE, T0, Story, rules
+from tests.core.story import DAY, HOUR, MINUTE, T0, Story, rules, rules_document
 
 FIRST, SECOND, LAST = T0 + HOUR, T0 + 24 * HOUR, T0 + 72 * HOUR
 ALL = [
@@ -281,10 +283,6 @@ def test_the_same_life_gives_the_same_ids() -> None:
 
 
 def test_a_trigger_says_which_causes_start_it() -> None:
-    import json
-
-    from tests.core.story import rules_document
-
     campaigns = json.loads(rules_document())["campaigns"]
     campaigns[0]["trigger"]["causes"] = ["event"]
     story = Story(rules(campaigns=campaigns))

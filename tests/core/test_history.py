@@ -27,7 +27,6 @@ def test_the_thirteen_latest_orders_stay_whole_however_old() -> None:
 
 def test_an_order_is_whole_until_the_kept_history_ends() -> None:
     story = buyer(14)
-    assert story.state.folded is None
     story.cart(T0 + KEPT - 1)
     assert "o0000" in story.state.orders
     story.cart(T0 + KEPT)

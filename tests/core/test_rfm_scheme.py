@@ -1,4 +1,4 @@
-"""Scheme `rfm`: scores at their limits, the map `five` cell by cell, and what raising a score does."""
+"""Scheme `rfm`: scores at their limits, the map `five` cell by cell, and raised scores."""
 
 import itertools
 

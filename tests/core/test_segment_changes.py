@@ -1,5 +1,6 @@
 """What a segment change says, and what duplicates, late, replaced and erased events do to it."""
 
+from streams.core import machine
 from tests.core.story import DAY, HOUR, T0, Story, rules
 
 
@@ -110,8 +111,6 @@ def test_one_event_id_of_two_types_is_two_events() -> None:
 
 
 def test_identities_are_bounded() -> None:
-    from streams.core import machine
-
     story = Story()
     for index in range(machine.MAX_SEEN + 5):
         machine._remember(story.state.seen, index, T0, story.rules)

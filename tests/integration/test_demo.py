@@ -54,7 +54,7 @@ class Demo:
             self.family[one.pid] = one
             text = " ".join(one.cmdline())
             found |= {"Kafka"} if "kafka.Kafka" in text and "java" in one.name() else set()
-            found |= {"Redis"} if "--maxmemory-policy" in text and "guard" not in text else set()
+            found |= {"Redis"} if one.name() in {"redis-server", "valkey-server"} else set()
             found |= {"processors"} if "streams.processes.child" in text else set()
         return found
 
@@ -146,16 +146,28 @@ def test_customers_move_and_are_addressed_on_real_servers(folder: Path) -> None:
 def test_without_a_broker_it_says_so_and_shows_the_same(
     folder: Path, no_broker: dict[str, str]
 ) -> None:
-    with running(folder, "--seconds", "40", **no_broker) as demo:
-        demo.wait_for(r"^loading history")
+    with running(folder, **no_broker) as demo:
+        demo.wait_for(
+            r" change \w+ .+ -> At Risk by clock$",
+            r" change \w+ .+ -> .+ by order\.placed$",
+            r"^first win_back_\w+ fired: ",
+            r"^first cart_reminder fired: ",
+        )
         assert demo.remember_family() == set()
+        demo.process.send_signal(signal.SIGINT)
 
         assert demo.wait_until_ended() == 0
     assert len(demo.find(r"could not fetch .+ on the memory backend")) == 1
-    assert demo.find(r" change \w+ .+ -> .+ by ")
-    assert demo.find(r"^first win_back_\w+ fired: ")
-    assert demo.find(r"^first cart_reminder fired: ")
     assert demo.find(r"^  cart_reminder: \d+$")
+    demo.assert_nothing_left()
+
+
+def test_it_ends_by_itself_after_the_seconds_asked_for(
+    folder: Path, no_broker: dict[str, str]
+) -> None:
+    with running(folder, "--seconds", "2", **no_broker) as demo:
+        assert demo.wait_until_ended() == 0
+    assert demo.find(r"^segment changes: \d+$")
     demo.assert_nothing_left()
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from streams.codec.journal import decode_input, encode_input
 from streams.codec.state import decode_state, encode_state
 from streams.core.inputs import CustomerEvent, Input, Tick
+from streams.core.outputs import SegmentChanged
 from tests.properties.lives import journals
 from tests.properties.profiles import tried
 from tests.runtime.oracle import fold
@@ -127,9 +128,10 @@ def test_continuous_time_may_be_cut_anywhere(records: list[Input], cuts: list[in
 def test_changes_are_chains(records: list[Input]) -> None:
     folded = fold(encode_input(record) for record in records)
     for customer_id in {one.customer_id for one in records if isinstance(one, CustomerEvent)}:
-        last_ms, previous, sequence = 0, None, 0
+        last_ms, sequence = 0, 0
+        previous: str | None = None
         for output in folded.outputs:
-            if output.customer_id != customer_id or not hasattr(output, "sequence"):
+            if not isinstance(output, SegmentChanged) or output.customer_id != customer_id:
                 continue
             assert (output.previous, output.sequence) == (previous, sequence + 1)
             assert output.current != output.previous

@@ -35,7 +35,6 @@ def order(index: int, customer_id: str, at_ms: int, total_minor: int = 5_000) ->
 
 def eventful() -> list[Input]:
     """Twelve records of three customers over half a year."""
-    common = {"source": "shop", "customer_id": "C-2"}
     back = ReturnRegistered(
         event_id="b",
         occurred_at_ms=T0 + 2 * DAY,
@@ -55,7 +54,8 @@ def eventful() -> list[Input]:
         cart_id="K",
         value_minor=900,
         items=[Item("S", 1.0)],
-        **common,
+        source="shop",
+        customer_id="C-2",
     )
     changed = RulesApplied(
         received_at_ms=T0 + 100 * DAY,

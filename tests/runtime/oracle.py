@@ -11,7 +11,7 @@ from streams.codec.outputs import Message, OutputEncoder
 from streams.codec.state import encode_state
 from streams.core import machine
 from streams.core.inputs import CustomerEvent, Input, RulesApplied, Tick
-from streams.core.outputs import Output
+from streams.core.outputs import Forwarded, NotForwarded, Output
 from streams.core.rules import Rules, compile_rules
 from streams.core.state import CustomerState
 
@@ -40,7 +40,9 @@ class Folded:
     @property
     def messages(self) -> list[Message]:
         encoder = OutputEncoder("EUR")
-        return [encoder.encode(output) for output in self.outputs]
+        # What goes on to another partition of the journal (merges) is no message.
+        inward = (Forwarded, NotForwarded)
+        return [encoder.encode(one) for one in self.outputs if not isinstance(one, inward)]
 
     def take(self, record: Input) -> None:
         """Fold one more record in."""

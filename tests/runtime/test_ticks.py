@@ -2,7 +2,7 @@
 
 from tests.core.story import DAY, T0
 from tests.runtime.journals import first_rules, order
-from tests.runtime.world import World, Worker
+from tests.runtime.world import Worker, World
 
 
 def turn(worker: Worker, seconds: float, *, every_s: float) -> None:

@@ -12,6 +12,7 @@ from streams.adapters.memory import (
     SimulatedClock,
 )
 from streams.codec.journal import encode_input
+from streams.codec.outputs import Message
 from streams.codec.partition import decode_partition
 from streams.core.inputs import Input
 from streams.ports import Outcome
@@ -178,9 +179,7 @@ class World:
             for one in published
         )
 
-    def _check_order(
-        self, messages: list[tuple[str, bytes, bytes, list[tuple[str, bytes]]]]
-    ) -> None:
+    def _check_order(self, messages: Sequence[Message]) -> None:
         keys = {(topic, key) for topic, key, _, _ in messages}
         for topic, key in keys:
             expected = [value for t, k, value, _ in messages if (t, k) == (topic, key)]
