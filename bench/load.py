@@ -61,7 +61,7 @@ def plan_orders(load: Load, instants: Callable[[int], int]) -> Iterator[tuple[by
 
     About 254 bytes each. The ids are drawn before this returns, so that no order waits for them.
     """
-    rng = Random(load.seed)  # noqa: S311 - reproducible, not secret
+    rng = Random(load.seed)
     customers = [draw_id(rng) for _ in range(load.customers)]
     return _plan(load, rng, customers, instants)
 

@@ -47,7 +47,7 @@ def measure_raw(settings: Settings, events: int) -> dict[str, Any]:
 
 def measure_intake(settings: Settings, events: int) -> dict[str, Any]:
     """Intake on the events of the public topic."""
-    metrics = IntakeMetrics(CollectorRegistry(), SystemClock(), wall_clock=True)
+    metrics = IntakeMetrics(CollectorRegistry(), SystemClock())
     intake = build_intake(settings, "bench", metrics)
     result = _drain(intake.cycle.run_once, events)
     intake.close()

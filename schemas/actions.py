@@ -44,7 +44,7 @@ class ActionRequested(Contract):
     ]
     control_group: Annotated[
         bool,
-        described("True: do not send, only count. The customer is a control.", False),  # noqa: FBT003
+        described("True: do not send, only count. The customer is a control.", False),
     ]
     idempotency_key: Annotated[
         Identifier, described("Hand it to the provider, so that a retry sends nothing.", _ACTION_ID)

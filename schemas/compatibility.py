@@ -33,7 +33,7 @@ def inline_references(schema: Schema) -> dict[str, Any]:
     return resolved
 
 
-def _resolve(schema: Any, root: Schema) -> Any:  # noqa: ANN401 - any JSON
+def _resolve(schema: Any, root: Schema) -> Any:
     if isinstance(schema, list):
         return [_resolve(part, root) for part in schema]
     if not isinstance(schema, Mapping):

@@ -124,7 +124,7 @@ class ConsentChanged(InboundEvent):
     channel: Annotated[
         Literal["email", "sms", "push", "post"], described("The channel in question.", "email")
     ]
-    granted: Annotated[bool, described("True allows, false withdraws.", True)]  # noqa: FBT003
+    granted: Annotated[bool, described("True allows, false withdraws.", True)]
     source: Annotated[
         Label | None, described("Where consent was given or withdrawn.", "newsletter form")
     ] = None

@@ -29,12 +29,12 @@ class Contract(BaseModel):
         return str(get_args(cls.model_fields["type"].annotation)[0])
 
 
-def contract_type(name: str) -> Any:  # noqa: ANN401
+def contract_type(name: str) -> Any:
     """Describe the field `type`."""
     return described("Names the contract.", name)
 
 
-def contract_version() -> Any:  # noqa: ANN401
+def contract_version() -> Any:
     """Describe the field `schema_version`."""
     return described("Version of the contract.", 1)
 

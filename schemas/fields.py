@@ -37,7 +37,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
-def described(description: str, example: object, unit: str = NO_UNIT) -> Any:  # noqa: ANN401
+def described(description: str, example: object, unit: str = NO_UNIT) -> Any:
     """Describe a field: what it means, one valid value, and its unit ("none" where it has none)."""
     return Field(description=description, examples=[example], json_schema_extra={"x-unit": unit})
 

@@ -27,7 +27,7 @@ class ServiceContacted(InboundEvent):
     )
     topic: Annotated[Label | None, described("What it was about.", "delivery")] = None
     order_id: Annotated[Identifier | None, described("The order it was about.", "O-5001")] = None
-    complaint: Annotated[bool, described("Whether the customer complained.", False)]  # noqa: FBT003
+    complaint: Annotated[bool, described("Whether the customer complained.", False)]
 
     @model_validator(mode="after")
     def _amounts_fit(self) -> Self:

@@ -139,7 +139,7 @@ class StoreWrite:
     rules_record: bytes | None
 
 
-class PositionChanged(Exception):  # noqa: N818 - an answer of the store, not an error
+class PositionChanged(Exception):
     """The store's position is not the expected one: nothing may be computed from its values."""
 
 

@@ -94,7 +94,7 @@ def _fetch_values(bootstrap: str, topic: str) -> Iterator[bytes]:
 def prepare(peer: str) -> None:
     """Make the peer's environment, so that its downloads are over before anything is timed."""
     command = [str(_UV), "sync", "--quiet", "--script", str(_HERE / PEERS[peer])]
-    subprocess.run(command, check=True, timeout=_RUN_LIMIT_S)  # noqa: S603 - our own script
+    subprocess.run(command, check=True, timeout=_RUN_LIMIT_S)
 
 
 def run_peer(peer: str, bootstrap: str, topic: str, tallies: dict[str, Tally]) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def run_peer(peer: str, bootstrap: str, topic: str, tallies: dict[str, Tally]) -
 
 def _last_line(peer: str, arguments: list[str], folder: str) -> str:
     command = [str(_UV), "run", "--quiet", "--script", str(_HERE / PEERS[peer])]
-    ended = subprocess.run(  # noqa: S603 - our own script
+    ended = subprocess.run(
         [*command, *arguments],
         check=False,
         cwd=folder,

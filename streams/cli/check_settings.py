@@ -68,11 +68,12 @@ def unreachable(rules: Rules) -> list[str]:
     if not denied:
         return []
     channels = sorted({one for name in denied for one in rules.campaigns[name].channels})
-    return [
+    warning = (
         f"{', '.join(sorted(denied))}: nobody is reached by {', '.join(channels)} before a "
         "consent.changed says yes, because consent that is not known counts as no. Where the law "
         f'allows more, set RFM_CONSENT_UNKNOWN=\'{{"{channels[0]}": "after_purchase"}}\''
-    ]
+    )
+    return [warning]
 
 
 def _reaches(channel: str, rules: Rules) -> bool:

@@ -213,7 +213,7 @@ def _shown(value: object) -> str:
     return ", ".join(value) if isinstance(value, list) else str(value)
 
 
-def _state_of(cancelled: bool, fully_returned: bool) -> str:  # noqa: FBT001 - two answers, one word
+def _state_of(cancelled: bool, fully_returned: bool) -> str:
     if cancelled:
         return "cancelled"
     return "fully returned" if fully_returned else "counts"

@@ -37,7 +37,7 @@ def run(arguments: list[str]) -> int:
         returned = command.main(
             arguments or ["--help"], prog_name="rfm-streams", standalone_mode=False
         )
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the outermost place: said in one line, never hidden
         return _report(error)
     return returned if isinstance(returned, int) else 0
 
@@ -178,7 +178,8 @@ def _explain(error: Exception) -> tuple[str, int]:
         return "stopped, nothing was done", INTERRUPTED
     if isinstance(error, KafkaException):
         cause: KafkaError = error.args[0]
-        if cause.code() in (KafkaError._INVALID_ARG, KafkaError._UNKNOWN_PROTOCOL):
+        wrong = (KafkaError._INVALID_ARG, KafkaError._UNKNOWN_PROTOCOL)  # noqa: SLF001 - public names
+        if cause.code() in wrong:
             return f"Kafka client settings (RFM_KAFKA): {cause.str()}", USAGE
         return _advised(f"Kafka: {cause.str()}"), 1
     if isinstance(error, redis.RedisError):

@@ -44,7 +44,7 @@ def _publish(
         float | None,
         typer.Option(metavar="N", min=0.001, help="Events a second at most; no limit if unset."),
     ] = None,
-    backfill: Backfill = False,  # noqa: FBT002 - a flag of the command line
+    backfill: Backfill = False,
     until: Until = None,
 ) -> None:
     stop_ms = until_ms(until)

@@ -107,7 +107,7 @@ def rebuild(
     done = 0
     for _ in range(_MAX_RESTARTS):
         # The owner compares the positions before it decides; here only Redis is mended.
-        recovery = Recovery(number, lambda partition: None, state_log, store)  # noqa: ARG005
+        recovery = Recovery(number, lambda partition: None, state_log, store)
         try:
             while recovery.step(_READ_TIMEOUT_S) is None:
                 reached = max(done, int(recovery.progress * _STEPS))

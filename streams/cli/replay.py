@@ -47,7 +47,7 @@ def _replay(
     ],
     mapping: MappingFile = None,
     until: Until = None,
-    backfill: Backfill = False,  # noqa: FBT002 - a flag of the command line
+    backfill: Backfill = False,
 ) -> None:
     stop_ms = until_ms(until)
     settings = quiet_settings_of(ctx)

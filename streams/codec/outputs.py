@@ -155,9 +155,7 @@ def dead_letter_of(refused: NotForwarded, partition: int, offset: int, now_ms: i
         "dlq.attempt": "1",
     }
     headers = [(name, text.encode()) for name, text in said.items()]
-    return Message(
-        DEAD_LETTERS, refused.customer_id.encode(), encode_input(refused.event), headers
-    )
+    return Message(DEAD_LETTERS, refused.customer_id.encode(), encode_input(refused.event), headers)
 
 
 def _item(item: Item) -> dict[str, Any]:

@@ -67,13 +67,11 @@ def facts_at(
             continue
         lifetime_count += 1
         lifetime_net += order_net
-        if at > last:
-            last = at
+        last = max(last, at)
         if at > since:
             count += 1
             net += order_net
-            if at < oldest:
-                oldest = at
+            oldest = min(oldest, at)
     if state.folded is not None:
         lifetime_count += state.folded.order_count
         lifetime_net += state.folded.net_minor

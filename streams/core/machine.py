@@ -238,7 +238,7 @@ def _settle(state: CustomerState, moment: Moment, at_ms: int) -> None:
         carts.drop_old_carts(state, at_ms)
     if state.runs:
         progress.fire_due_steps(state, moment, at_ms)
-    _set_next_due(state, moment.rules, at_ms, next_change_ms)
+    _set_next_due(state, moment.rules, next_change_ms)
 
 
 def _reclassify(state: CustomerState, moment: Moment, at_ms: int) -> int | None:
@@ -303,9 +303,7 @@ def _abandon_due_carts(state: CustomerState, moment: Moment, at_ms: int) -> None
         _abandon(state, cart_id, by_clock)
 
 
-def _set_next_due(
-    state: CustomerState, rules: Rules, at_ms: int, next_change_ms: int | None
-) -> None:
+def _set_next_due(state: CustomerState, rules: Rules, next_change_ms: int | None) -> None:
     due = next_change_ms
     for cart in state.carts.values():
         abandoned_ms = carts.abandonment_due_ms(cart, rules)

@@ -77,9 +77,7 @@ def hand_over(state: CustomerState, event: CustomerMerged, now_ms: int) -> Forwa
 def forward(state: CustomerState, event: CustomerEvent, now_ms: int) -> Forwarded | NotForwarded:
     """Pass a later event of a merged customer on to where the customer went."""
     target = state.merged_into or state.customer_id
-    return _forwarded(
-        replace(event, customer_id=target, received_at_ms=now_ms), state.customer_id
-    )
+    return _forwarded(replace(event, customer_id=target, received_at_ms=now_ms), state.customer_id)
 
 
 def take_in(state: CustomerState, merged: MergedIn) -> None:

@@ -1,14 +1,14 @@
 """What a decision says to the world, as plain values. `streams.codec` turns them into contracts."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from streams.core.facts import Facts
 from streams.core.inputs import CustomerEvent, Foreign, Item
 from streams.core.values import Cause
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
-class Scores:
+class Scores(NamedTuple):
     """RFM scores from 1 (worst) to 5 (best)."""
 
     r: int
@@ -16,7 +16,7 @@ class Scores:
     m: int
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class SegmentChanged:
     """A customer's segment in one scheme is another one.
 

@@ -49,7 +49,7 @@ class View(Protocol):
 class Play:
     """One run of the demo on a stage."""
 
-    def __init__(  # noqa: PLR0913 - the parts of a play
+    def __init__(
         self,
         stage: Stage,
         till: Till,

@@ -88,7 +88,7 @@ class Converter:
         except Rejected as refusal:
             return refusal
 
-    def convert(  # noqa: PLR0913 - the record, its reading, and both clocks
+    def convert(
         self,
         source: Source,
         record: SourceRecord,

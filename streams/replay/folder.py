@@ -28,8 +28,7 @@ class ReplayFolder:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._files: dict[str, IO[bytes]] = {
-                name: (folder / name).open("wb")
-                for name in (*_OUTPUT_FILES.values(), DEAD_LETTERS)
+                name: (folder / name).open("wb") for name in (*_OUTPUT_FILES.values(), DEAD_LETTERS)
             }
         except OSError as error:
             raise UsageError(f"--out {folder}: {error.strerror}") from error

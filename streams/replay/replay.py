@@ -36,6 +36,8 @@ _PARTITION = 0
 _RULES_VERSION = 1
 # Events between two drains: enough to make a batch worth its while, little enough to hold.
 CHUNK = 10_000
+_TELL_EVERY = 1_000
+_TELL_EVERY = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +98,7 @@ class Replay:
         self.counts = ReplayCounts()
         self.rules: Rules = compile_rules(rules_text, _RULES_VERSION)
         self._append(
-            encode_input(
-                RulesApplied(received_at_ms=0, version=_RULES_VERSION, rules=rules_text)
-            )
+            encode_input(RulesApplied(received_at_ms=0, version=_RULES_VERSION, rules=rules_text))
         )
 
     def take(self, event: Event) -> None:
@@ -133,7 +133,7 @@ class Replay:
         for event in events:
             self.take(event)
             taken += 1
-            if taken % 1_000 == 0:
+            if taken % _TELL_EVERY == 0:
                 yield taken
         yield taken
 

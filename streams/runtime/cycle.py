@@ -222,12 +222,13 @@ class Cycle:
         self, partition: Partition, inputs: list[tuple[int, Input]]
     ) -> dict[str, CustomerState]:
         number, base = partition.number, partition.base
-        until_ms = max(partition.time_ms, max(record.received_at_ms for _, record in inputs))
+        until_ms = max(partition.time_ms, *(record.received_at_ms for _, record in inputs))
         partition.timers.refill(
             until_ms,
             lambda after, limit: self._store.load_timers(number, base, after, limit),
         )
-        wanted = dict.fromkeys(partition.timers.due_customers(until_ms, self._settings.max_timers))
+        due = partition.timers.due_customers(until_ms, self._settings.max_timers)
+        wanted = dict.fromkeys(due)
         for _, record in inputs:
             if isinstance(record, CustomerEvent):
                 wanted[record.customer_id] = None
@@ -246,6 +247,11 @@ class Cycle:
             ):
                 if value is not None:
                     working[customer_id] = decode_state(customer_id, value)
+        if any(customer_id not in working for customer_id in due):
+            raise BrokenInvariant(
+                f"partition {number}: Redis holds a timer of a customer whose state it does not "
+                "hold; somebody wrote to it by hand. Run `rfm-streams redis rebuild`"
+            )
         return working
 
     def _apply(self, batch: Batch) -> bool:

@@ -42,7 +42,7 @@ def with_faults(events: Iterable[ShopEvent], seed: int, faults: Faults) -> Itera
 
 def _with_faults(events: Iterable[ShopEvent], seed: int, faults: Faults) -> Iterator[ShopEvent]:
     # A source of its own, so that faults do not change what the shop's customers do.
-    rng = Random(f"faults of {seed}")  # noqa: S311 - reproducible, not secret
+    rng = Random(f"faults of {seed}")
     held: list[tuple[int, int, ShopEvent]] = []
     for number, event in enumerate(events):
         now_ms = event.occurred_at_ms

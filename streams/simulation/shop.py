@@ -85,7 +85,7 @@ class Shop:
             raise UsageError(
                 "a simulated shop needs at least one customer and an end after its start"
             )
-        self._rng = Random(seed)  # noqa: S311 - reproducible, not secret
+        self._rng = Random(seed)
         self._end_ms = end_ms
         self._currency = currency
         self._entries = 0
@@ -114,7 +114,7 @@ class Shop:
             within_ms = opening_ms if rng.random() < _OPENING_SHARE else span_ms * _JOINING_PART
             yield start_ms + int(rng.random() * within_ms)
 
-    def _later(self, at_ms: int, step: _Step, shopper: Shopper | None, detail: Any = None) -> None:  # noqa: ANN401 - each step knows its own detail
+    def _later(self, at_ms: int, step: _Step, shopper: Shopper | None, detail: Any = None) -> None:
         """Put an entry back, unless it lies beyond the end. Equal instants keep their order."""
         if at_ms < self._end_ms:
             self._entries += 1
@@ -149,7 +149,7 @@ class Shop:
         }
         return self._event("customer.updated", shopper, at_ms, {"attributes": attributes})
 
-    def _consent(self, at_ms: int, shopper: Shopper, granted: bool) -> ShopEvent:  # noqa: FBT001
+    def _consent(self, at_ms: int, shopper: Shopper, granted: bool) -> ShopEvent:
         fields = {"channel": "email", "granted": granted, "source": "account"}
         return self._event("consent.changed", shopper, at_ms, fields)
 
@@ -176,7 +176,7 @@ class Shop:
     def _run_errands(self, at_ms: int, shopper: Shopper) -> None:
         chance = self._rng.random()
         if chance < _CONSENT_WITHDRAWN:
-            self._later(at_ms + self._delay(MINUTE_MS, HOUR_MS), self._consent, shopper, False)  # noqa: FBT003
+            self._later(at_ms + self._delay(MINUTE_MS, HOUR_MS), self._consent, shopper, False)
         elif chance < _CONSENT_WITHDRAWN + _PROFILE_CHANGED:
             self._later(at_ms + self._delay(MINUTE_MS, HOUR_MS), self._move_house, shopper)
 
@@ -348,7 +348,7 @@ class Shop:
         return least_ms + int(self._rng.random() * spread_ms)
 
 
-def simulate(  # noqa: PLR0913 - the whole of what a caller may choose
+def simulate(
     seed: int,
     customers: int,
     start_ms: int,

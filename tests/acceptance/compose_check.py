@@ -1,47 +1,60 @@
-"""Check docker-compose.yml for real: up, load, kill everything, compare, down.
+"""Check docker-compose.yml for real: up, publish from this host, kill everything, compare, down.
 
-`make compose-check` runs it. Orders come from this host without pause meanwhile. Every customer
-places one, so after everything the journal holds each order once, each customer has one segment
-change (sequence 1), and Redis holds each customer. Exit code 0 when all of that is so; what differs
-is printed otherwise.
+`make compose-check` runs it. A file of orders goes in by `rfm-streams publish`; then orders come
+without pause while every container is killed and started in turn, the program in each is killed
+from within, and Kafka is restarted in good order. Judged from outside, by what was published:
+
+- the journal, read with read_committed, holds each order exactly once;
+- `export` gives each customer's order count and money, to the cent;
+- `segment-changes` has each customer's sequence 1, 2, 3 ... without gap or repetition, and its last
+  segment is the exported one;
+- `status --json`: nothing left to do, Redis current, no dead letter.
+
+The same again after `down` and `up` on the kept volumes. Exit code 0 when all of that is so.
 """
 
 import argparse
+import csv
 import json
 import os
+import random
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
-from collections import Counter
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
-from redis import Redis
 from rich.console import Console
 
 from streams.adapters.embedded.ports import find_free_port
+from streams.codec.journal import decode_input
+from streams.core.inputs import OrderPlaced
 
 ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(sys.executable).with_name("rfm-streams")
 LASTING = ("kafka", "redis", "intake", "decide")
-HEALTHY_TIMEOUT_S = 240
-SETTLE_TIMEOUT_S = 180
+HEALTHY_TIMEOUT_S = 300
+SETTLE_TIMEOUT_S = 300
 DOWN_S = 3.0
-PAUSE_BETWEEN_ORDERS_S = 0.005
-# Process 1 of the container is Docker's init; its children are our program.
-KILL_PROGRAM = """
-import os
-for pid in open("/proc/1/task/1/children").read().split():
-    os.kill(int(pid), 9)
-"""
-
-Counted = TypeVar("Counted", str, tuple[str, int])
+# Each service is left alone so long before the next one goes: transactions are under way again.
+WELL_S = 4.0
+FILE_ORDERS = 2_000
+CUSTOMERS = 400
+PAUSE_BETWEEN_ORDERS_S = 0.01
+# Process 1 of each container is Docker's init; its children are the program.
+KILL_PROGRAM = "kill -9 $(cat /proc/1/task/1/children)"
 
 console = Console(stderr=True)
+began_s = time.monotonic()
 
 
 class CheckFailedError(Exception):
@@ -53,19 +66,31 @@ class Compose:
 
     def __init__(self) -> None:
         self.project = f"rfm-check-{uuid.uuid4().hex[:6]}"
-        self.kafka_port, self.redis_port = find_free_port(), find_free_port()
+        kafka_port, redis_port = find_free_port(), find_free_port()
+        self.bootstrap_servers = f"localhost:{kafka_port}"
+        # A person's own settings would reach the containers.
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("RFM_")}
         self._environment = {
-            **os.environ,
-            "RFM_HOST_KAFKA_PORT": str(self.kafka_port),
-            "RFM_HOST_REDIS_PORT": str(self.redis_port),
+            **clean,
+            "RFM_HOST_KAFKA_PORT": str(kafka_port),
+            "RFM_HOST_REDIS_PORT": str(redis_port),
             "RFM_HOST_INTAKE_PORT": str(find_free_port()),
             "RFM_HOST_DECIDE_PORT": str(find_free_port()),
         }
+        self._outside = {
+            **clean,
+            "RFM_KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
+            "RFM_REDIS_URL": f"redis://localhost:{redis_port}/0",
+        }
 
     def run(self, *arguments: str) -> str:
-        """One docker-compose command; its output. Raises CheckFailedError with its last line."""
+        """One docker-compose command; its output. Raises CheckFailedError with its last lines."""
         command = ["docker-compose", "-p", self.project, "-f", str(ROOT / "docker-compose.yml")]
-        return _run([*command, *arguments], self._environment)
+        return run([*command, *arguments], self._environment)
+
+    def rfm_streams(self, *arguments: str) -> str:
+        """One rfm-streams command on this host, as a shop would use it; its output."""
+        return run([str(PROGRAM), *arguments], self._outside)
 
     def container(self, service: str) -> str:
         """Give the container's id."""
@@ -75,35 +100,67 @@ class Compose:
         """One value of the container's description, by a Go template."""
         return docker("inspect", "--format", template, self.container(service))
 
-    def wait_healthy(self, services: Iterable[str] = LASTING) -> None:
+    def is_healthy(self, service: str) -> bool:
+        """Whether it runs and its health check passes."""
+        state = self.inspect(service, "{{.State.Running}} {{.State.Health.Status}}")
+        return state == "true healthy"
+
+    def wait_healthy(self) -> None:
         """Until every service's health check passes."""
-        for service in services:
+        for service in LASTING:
             wait_until(
-                lambda service=service: (  # type: ignore[misc]
-                    self.inspect(service, "{{.State.Running}} {{.State.Health.Status}}")
-                    == "true healthy"
-                ),
+                lambda: self.is_healthy(service),  # noqa: B023  called within this round
                 HEALTHY_TIMEOUT_S,
                 f"{service} is healthy",
             )
 
 
-class Shop:
-    """Publishes one order per customer from this host, until told to stop."""
+@dataclass
+class Published:
+    """What went in: the orders' event ids, and each customer's amounts in cents."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
+    event_ids: list[str] = field(default_factory=list)
+    amounts_minor: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+
+    def order(self, dice: random.Random, age: timedelta) -> tuple[str, str]:
+        """Give one more order by a random customer: the key and the event's JSON."""
+        customer_id = f"customer-{dice.randrange(CUSTOMERS):04d}"
+        amount_minor = dice.randrange(100, 30_000)
+        number = len(self.event_ids)
+        event_id = f"event-{number:07d}"
+        self.event_ids.append(event_id)
+        self.amounts_minor[customer_id].append(amount_minor)
+        event = {
+            "type": "order.placed",
+            "event_id": event_id,
+            "customer_id": customer_id,
+            "occurred_at": (datetime.now(UTC) - age).isoformat(timespec="milliseconds"),
+            "order_id": f"order-{number:07d}",
+            "currency": "EUR",
+            "total": f"{amount_minor / 100:.2f}",
+            "items": [{"sku": "A-1", "quantity": 1}],
+        }
+        return customer_id, json.dumps(event)
+
+
+class Shop:
+    """Publishes orders from this host, until told to stop."""
+
+    def __init__(self, bootstrap_servers: str, published: Published, dice: random.Random) -> None:
         self._producer = Producer(
             {
                 "bootstrap.servers": bootstrap_servers,
                 "enable.idempotence": True,
-                "delivery.timeout.ms": 300_000,  # longer than any container is away
+                "partitioner": "murmur2_random",
+                "delivery.timeout.ms": 600_000,  # longer than any container is away
                 "log_level": 0,  # refused connections are part of the plan
             }
         )
+        self._published = published
+        self._dice = dice
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._publish_orders)
-        self.customers: list[str] = []
-        self.failures: list[str] = []
+        self._failures: list[str] = []
 
     def open(self) -> None:
         """Start publishing in the background."""
@@ -114,132 +171,189 @@ class Shop:
         self._stop.set()
         self._thread.join()
         left = self._producer.flush(300)
-        if left or self.failures:
-            message = f"{left} orders unacknowledged, failed: {self.failures[:3]}"
+        if left or self._failures:
+            message = f"{left} orders unacknowledged, failed: {self._failures[:3]}"
             raise CheckFailedError(message)
 
     def _publish_orders(self) -> None:
         while not self._stop.wait(PAUSE_BETWEEN_ORDERS_S):
-            customer = f"customer-{len(self.customers):07d}"
-            order = {
-                "type": "order.placed",
-                "event_id": str(uuid.uuid4()),
-                "customer_id": customer,
-                "occurred_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-                "order_id": f"order-of-{customer}",
-                "currency": "EUR",
-                "total": "120.00",
-                "items": [{"sku": "A-1", "quantity": 1, "unit_price": "120.00"}],
-            }
-            self._producer.produce(
-                "shop.orders", json.dumps(order), customer, on_delivery=self._on_delivery
-            )
+            key, event = self._published.order(self._dice, timedelta())
+            self._producer.produce("shop.orders", event, key, on_delivery=self._on_delivery)
             self._producer.poll(0)
-            self.customers.append(customer)
 
     def _on_delivery(self, error: KafkaError | None, _message: Message) -> None:
         if error is not None:
-            self.failures.append(error.str())
+            self._failures.append(error.str())
 
 
 def main() -> int:
     """Run the whole check; the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--keep", action="store_true", help="leave the containers running")
-    keep = parser.parse_args().keep
+    parser.add_argument("--kafka-kills", type=int, default=3, help="how often Kafka is killed")
+    arguments = parser.parse_args()
     compose = Compose()
+    say(f"project {compose.project}")
     try:
-        check(compose)
+        check(compose, arguments.kafka_kills)
     except CheckFailedError as failure:
         console.print(f"[red]FAILED[/red] {failure}", soft_wrap=True)
         console.print(compose.run("logs", "--tail", "30"), markup=False, highlight=False)
         return 1
     finally:
-        if not keep:
+        if not arguments.keep:
             compose.run("down", "-v", "--remove-orphans", "-t", "10")
-    console.print("[green]passed[/green]")
+    say("[green]passed[/green]")
     return 0
 
 
-def check(compose: Compose) -> None:
-    """Up, load, kill and start each container, a death from within, compare."""
-    say("bringing everything up")
-    compose.run("up", "-d")
-    compose.wait_healthy()
-    bootstrap_servers = f"localhost:{compose.kafka_port}"
-    shop = Shop(bootstrap_servers)
+def check(compose: Compose, kafka_kills: int) -> None:
+    """Up, load, kill and start each container, deaths from within, compare; twice."""
+    published, dice = Published(), random.Random(7)
+    with step("up with empty volumes, until all are healthy"):
+        compose.run("up", "-d")
+        compose.wait_healthy()
+    with step(f"rfm-streams publish: {FILE_ORDERS} orders from a file"):
+        publish_file(compose, published, dice)
+    shop = Shop(compose.bootstrap_servers, published, dice)
     shop.open()
     try:
+        for service in ("kafka",) * (kafka_kills - 1) + LASTING:
+            kill_and_start(compose, service)
         for service in LASTING:
-            say(f"killing and starting {service}")
-            docker("kill", compose.container(service))
-            time.sleep(DOWN_S)
-            docker("start", compose.container(service))
-            compose.wait_healthy()
-        for service in ("intake", "decide"):
             die_within(compose, service)
+        with step("kafka: docker restart, in good order"):
+            docker("restart", "--time", "60", compose.container("kafka"))
+            compose.wait_healthy()
+        with step("topics: started once more, finds everything there"):
+            docker("start", "--attach", compose.container("topics"))
+        time.sleep(WELL_S)
     finally:
         shop.close()
-    say(f"comparing {len(shop.customers)} customers")
-    compare_journal(bootstrap_servers, shop.customers)
-    compare_changes(bootstrap_servers, shop.customers)
-    compare_redis(f"redis://localhost:{compose.redis_port}/0", shop.customers)
+    compare(compose, published)
+    with step("down without -v, up again, until all are healthy"):
+        compose.run("down")
+        compose.run("up", "-d")
+        compose.wait_healthy()
+    with step(f"rfm-streams publish: {FILE_ORDERS} more orders"):
+        publish_file(compose, published, dice)
+    compare(compose, published)
+
+
+def publish_file(compose: Compose, published: Published, dice: random.Random) -> None:
+    """Publish orders of the last 300 days from a JSON Lines file."""
+    events = [
+        published.order(dice, timedelta(seconds=dice.randrange(60, 300 * 86_400)))[1]
+        for _ in range(FILE_ORDERS)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "orders.jsonl"
+        file.write_text("".join(f"{event}\n" for event in events))
+        compose.rfm_streams("publish", str(file))
+
+
+def kill_and_start(compose: Compose, service: str) -> None:
+    """`docker kill`, after which Docker leaves it down, and `docker start`."""
+    time.sleep(WELL_S)
+    with step(f"{service}: docker kill, docker start, until all are healthy"):
+        docker("kill", compose.container(service))
+        time.sleep(DOWN_S)
+        if compose.inspect(service, "{{.State.Running}}") != "false":
+            message = f"{service} runs although it was killed"
+            raise CheckFailedError(message)
+        docker("start", compose.container(service))
+        compose.wait_healthy()
 
 
 def die_within(compose: Compose, service: str) -> None:
     """SIGKILL the program inside the container; Docker must start it again by itself."""
-    say(f"killing the program inside {service}")
-    starts = int(compose.inspect(service, "{{.RestartCount}}"))
-    docker("exec", compose.container(service), "python", "-c", KILL_PROGRAM, may_fail=True)
-    wait_until(
-        lambda: int(compose.inspect(service, "{{.RestartCount}}")) > starts,
-        60,
-        f"Docker restarts {service}",
-    )
-    compose.wait_healthy()
-
-
-def compare_journal(bootstrap_servers: str, customers: list[str]) -> None:
-    """Each customer's only order stands in the journal once."""
-    wanted = Counter(customers)
-
-    def count() -> Counter[str]:
-        keys = (message.key() for message in fetch_all(bootstrap_servers, "rfm.journal.g1"))
-        names = (key.decode() if isinstance(key, bytes) else str(key) for key in keys)
-        return Counter(name for name in names if name in wanted)
-
-    settle(count, wanted, "orders in the journal")
-
-
-def compare_changes(bootstrap_servers: str, customers: list[str]) -> None:
-    """Each customer has one segment change of scheme rfm: the first."""
-    wanted = Counter((customer, 1) for customer in customers)
-
-    def count() -> Counter[tuple[str, int]]:
-        values = (message.value() for message in fetch_all(bootstrap_servers, "segment-changes"))
-        changes = [json.loads(value) for value in values if value]
-        return Counter(
-            (change["customer_id"], change["sequence"])
-            for change in changes
-            if change["scheme"] == "rfm"
+    time.sleep(WELL_S)
+    with step(f"{service}: its program killed, until Docker restarted it and all are healthy"):
+        container = compose.container(service)
+        starts = int(compose.inspect(service, "{{.RestartCount}}"))
+        # The container ends with its program, and this command, too, at times.
+        docker("exec", "--user", "0", container, "sh", "-c", KILL_PROGRAM, may_fail=True)
+        wait_until(
+            lambda: int(compose.inspect(service, "{{.RestartCount}}")) > starts,
+            60,
+            f"Docker restarts {service}",
         )
+        compose.wait_healthy()
 
-    settle(count, wanted, "segment changes")
+
+def compare(compose: Compose, published: Published) -> None:
+    """Everything that came out against what went in."""
+    with step(f"all {len(published.event_ids)} orders decided and in Redis"):
+        wait_until(lambda: not unfinished(compose), SETTLE_TIMEOUT_S, "nothing is left to do")
+    compare_journal(compose.bootstrap_servers, published)
+    segments = compare_export(compose, published)
+    compare_changes(compose.bootstrap_servers, segments)
 
 
-def compare_redis(url: str, customers: list[str]) -> None:
-    """Each customer's state stands in Redis once."""
-    wanted = Counter(customers)
+def unfinished(compose: Compose) -> list[str]:
+    """What `status` says is still to be done; raises CheckFailedError for dead letters."""
+    status: dict[str, Any] = json.loads(compose.rfm_streams("status", "--json"))
+    if status["dead_letters"]:
+        message = f"{status['dead_letters']} dead letters"
+        raise CheckFailedError(message)
+    waiting = [f"intake {one['topic']}" for one in status["intake"] if one["lag"]]
+    for one in status["partitions"]:
+        if one["lag"] or one["store"] != "current":
+            waiting.append(f"partition {one['partition']}")
+    return waiting
 
-    def count() -> Counter[str]:
-        found: Counter[str] = Counter()
-        with Redis.from_url(url, decode_responses=False) as client:
-            for key in client.scan_iter("*:customers"):
-                fields = (field.decode() for field in client.hkeys(key))
-                found.update(name for name in fields if name in wanted)
-        return found
 
-    settle(count, wanted, "customers in Redis")
+def compare_journal(bootstrap_servers: str, published: Published) -> None:
+    """Each published order stands in the journal once."""
+    inputs = [
+        decode_input(value)
+        for message in fetch_all(bootstrap_servers, "rfm.journal.g1")
+        if (value := message.value()) is not None
+    ]
+    found = Counter(one.event_id for one in inputs if isinstance(one, OrderPlaced))
+    expect_equal(found, Counter(published.event_ids), "orders in the journal")
+
+
+def compare_export(compose: Compose, published: Published) -> dict[str, str]:
+    """Each customer's count and money; gives the exported segments by customer."""
+    rows = list(csv.DictReader(compose.rfm_streams("export").splitlines()))
+    found = Counter((row["customer_id"], row["order_count"], row["monetary"]) for row in rows)
+    wanted = Counter(
+        (customer_id, str(len(amounts)), f"{sum(amounts) / 100:.2f}")
+        for customer_id, amounts in published.amounts_minor.items()
+    )
+    expect_equal(found, wanted, "customers exported, with order count and money")
+    return {row["customer_id"]: row["rfm_segment"] for row in rows}
+
+
+def compare_changes(bootstrap_servers: str, segments: dict[str, str]) -> None:
+    """Each customer's changes are numbered without gaps and end in the exported segment."""
+    changes: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
+    for message in fetch_all(bootstrap_servers, "segment-changes"):
+        change = json.loads(message.value() or b"{}")
+        if change.get("scheme") == "rfm":
+            changes[change["customer_id"]].append((change["sequence"], change["segment"]))
+    numbers = Counter((customer, number) for customer in changes for number, _ in changes[customer])
+    wanted = Counter(
+        (customer, number)
+        for customer in segments
+        for number in range(1, len(changes[customer]) + 1)
+    )
+    expect_equal(numbers, wanted, "segment changes, numbered without gaps")
+    last = Counter((customer, max(found)[1]) for customer, found in changes.items() if found)
+    expect_equal(last, Counter(segments.items()), "last segment changes, as exported")
+
+
+def expect_equal(found: Counter[Any], wanted: Counter[Any], what: str) -> None:
+    """Raise CheckFailedError with a few examples where two multisets differ."""
+    if found != wanted:
+        surplus, lack = found - wanted, wanted - found
+        message = (
+            f"{what}: {found.total()} found, {wanted.total()} wanted; "
+            f"too many {list(surplus)[:3]}, missing {list(lack)[:3]}"
+        )
+        raise CheckFailedError(message)
+    say(f"{found.total()} {what}: as published")
 
 
 def fetch_all(bootstrap_servers: str, topic: str) -> list[Message]:
@@ -260,30 +374,15 @@ def fetch_all(bootstrap_servers: str, topic: str) -> list[Message]:
         while open_partitions:
             message = consumer.poll(60)
             if message is None:
-                raise CheckFailedError(f"{topic} cannot be read to its end")  # noqa: EM102, TRY003
+                raise CheckFailedError(f"{topic} cannot be read to its end")
             error = message.error()
             if error is None:
                 records.append(message)
-            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  its public name
+            elif error.code() == KafkaError._PARTITION_EOF:
                 open_partitions.discard(message.partition())
         return records
     finally:
         consumer.close()
-
-
-def settle(count: Callable[[], Counter[Counted]], wanted: Counter[Counted], what: str) -> None:
-    """Wait until the counts are as wanted; a surplus fails at once, a lack after the time."""
-    deadline = time.monotonic() + SETTLE_TIMEOUT_S
-    while (found := count()) != wanted:
-        surplus, lack = found - wanted, wanted - found
-        if surplus or time.monotonic() > deadline:
-            message = (
-                f"{what}: {found.total()} found, {wanted.total()} wanted; "
-                f"too many {list(surplus)[:3]}, missing {list(lack)[:3]}"
-            )
-            raise CheckFailedError(message)
-        time.sleep(2)
-    say(f"{found.total()} {what}: as wanted")
 
 
 def wait_until(is_true: Callable[[], bool], timeout_s: float, what: str) -> None:
@@ -296,22 +395,32 @@ def wait_until(is_true: Callable[[], bool], timeout_s: float, what: str) -> None
         time.sleep(0.5)
 
 
+@contextmanager
+def step(what: str) -> Iterator[None]:
+    """Say what is done, and afterwards how long it took."""
+    step_began_s = time.monotonic()
+    with console.status(what):
+        yield
+    say(f"{what}: {time.monotonic() - step_began_s:.1f} s")
+
+
 def docker(*arguments: str, may_fail: bool = False) -> str:
     """One docker command; its output."""
-    return _run(["docker", *arguments], dict(os.environ), may_fail=may_fail)
+    return run(["docker", *arguments], dict(os.environ), may_fail=may_fail)
 
 
 def say(text: str) -> None:
-    """One line of progress."""
-    console.print(text, highlight=False)
+    """One line of progress, with the seconds since the beginning."""
+    console.print(f"{time.monotonic() - began_s:6.1f} s  {text}", highlight=False, soft_wrap=True)
 
 
-def _run(command: list[str], environment: dict[str, str], *, may_fail: bool = False) -> str:
-    run = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    if run.returncode and not may_fail:
-        message = f"{' '.join(command)}: {run.stderr.strip()[-500:]}"
+def run(command: list[str], environment: dict[str, str], *, may_fail: bool = False) -> str:
+    """One command; its standard output. Raises CheckFailedError with its last words."""
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode and not may_fail:
+        message = f"{' '.join(command)}: exit code {done.returncode}: {done.stderr.strip()[-500:]}"
         raise CheckFailedError(message)
-    return run.stdout.strip()
+    return done.stdout.strip()
 
 
 if __name__ == "__main__":

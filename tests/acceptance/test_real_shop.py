@@ -36,8 +36,8 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the shop's events as JSON Lines, in order and in disorder."""
-    from streams.files.mapping import load_mapping  # noqa: PLC0415
-    from streams.files.reading import read_events  # noqa: PLC0415
+    from streams.files.mapping import load_mapping
+    from streams.files.reading import read_events
 
     found = tmp_path_factory.mktemp("shop")
     mapping = load_mapping(ROOT / "examples" / "uci.yaml")

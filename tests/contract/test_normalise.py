@@ -28,7 +28,7 @@ EUR = Rates(
 )
 
 
-def _normalised(value: bytes, topic: str = "shop.orders", rates: Rates = EUR) -> Any:  # noqa: ANN401
+def _normalised(value: bytes, topic: str = "shop.orders", rates: Rates = EUR) -> Any:
     event, source = read(value, topic=topic)
     assert not isinstance(event, TimeMark)
     return normalise(event, source=source, received_at_ms=7, backfill=True, rates=rates)

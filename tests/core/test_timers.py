@@ -40,7 +40,7 @@ def test_walking_by_due_instants_alone_equals_classifying_at_every_instant() -> 
             assert change.effective_at_ms == change.decided_at_ms
             assert classify_at(story, change.effective_at_ms - 1) == change.previous
         # Between two due instants nothing changes: look at every limit's own grid as well.
-        for day in range(0, 800):
+        for day in range(800):
             for at_ms in (start_ms + day * DAY - 1, start_ms + day * DAY, start_ms + day * DAY + 1):
                 if at_ms < start_ms:
                     continue

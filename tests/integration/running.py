@@ -101,8 +101,7 @@ class Run:
 
 
 def _read(stream: Any, lines: list[str]) -> None:
-    for line in stream:
-        lines.append(line.rstrip("\n"))
+    lines.extend(line.rstrip("\n") for line in stream)
 
 
 @contextmanager

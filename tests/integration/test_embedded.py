@@ -72,7 +72,7 @@ def fetch_committed(bootstrap_servers: str, topic: str) -> list[bytes | None]:
     while (message := consumer.poll(30)) is not None:
         error = message.error()
         if error is not None:
-            assert error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001  its public name
+            assert error.code() == KafkaError._PARTITION_EOF
             break
         values.append(message.value())
     else:
@@ -98,7 +98,7 @@ def test_the_broker_creates_no_topic_by_itself(kafka: str, namespace: str) -> No
     )
     producer.produce(misspelt, b"lost", on_delivery=lambda error, _message: errors.append(error))
     producer.flush(30)
-    unknown = {KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART}  # noqa: SLF001
+    unknown = {KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART}
     assert [error is not None and error.code() in unknown for error in errors] == [True]
 
 

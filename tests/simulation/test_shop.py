@@ -77,7 +77,7 @@ def test_two_shops_side_by_side_do_not_disturb_each_other() -> None:
 def test_events_come_in_order_and_within_the_span(year: list[ShopEvent]) -> None:
     instants = [event.occurred_at_ms for event in year]
     assert instants == sorted(instants)
-    assert START_MS <= instants[0]
+    assert instants[0] >= START_MS
     assert instants[-1] < START_MS + YEAR_MS
 
 

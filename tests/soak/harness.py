@@ -88,7 +88,7 @@ class Installation:
         ensure_rules(self.settings)
 
 
-def install(  # noqa: PLR0913 - one argument per thing a test may choose
+def install(
     namespace: str, kafka: str, redis_url: str, folder: Path, *, partitions: int = 2,
     **overrides: Any,
 ) -> Installation:
@@ -208,7 +208,7 @@ def drain(
     """Wait until everything is decided and no timer is near; a worker that ends starts again."""
     deadline = time.monotonic() + timeout_s
     quiet = 0
-    while quiet < 2:  # noqa: PLR2004 - a tick may still have been on its way
+    while quiet < 2:
         for place, worker in enumerate(workers):
             worker.check()
             if worker.exit_code is not None:

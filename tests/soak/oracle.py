@@ -95,7 +95,7 @@ def _fold_partition(records: Sequence[JournalRecord]) -> MemoryBroker:
     idle = 0
     while broker.committed.get(0, 0) < len(records):
         idle = 0 if cycle.run_once() else idle + 1
-        assert idle < 10, "the oracle's own cycle stands still"  # noqa: PLR2004 - recovery takes 3
+        assert idle < 10, "the oracle's own cycle stands still"
     return broker
 
 

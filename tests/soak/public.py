@@ -14,7 +14,6 @@ from streams.simulation.faults import Faults
 from streams.simulation.messages import ShopEvent, encode_instant
 from streams.simulation.shop import simulate
 
-
 _FOREVER_MS = 20 * 365 * 86_400_000
 _FAULTS = Faults(duplicate_share=0.03, late_share=0.02)
 

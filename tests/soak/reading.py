@@ -36,7 +36,7 @@ PUBLIC_TOPICS = tuple(topic.name for topic in TOPICS if topic.role == "public")
 # A timer further ahead than this is not waited for.
 NEAR_MS = 3_600_000
 _TIMEOUT_S = 60.0
-_EOF = KafkaError._PARTITION_EOF  # noqa: SLF001 - the client's public name
+_EOF = KafkaError._PARTITION_EOF
 
 
 class Tail:
@@ -140,7 +140,7 @@ class Reading:
             count = self._settings.partitions
             committed = self._committed("intake", topic, count)
             for number in range(count):
-                end = self._journal._consumer.get_watermark_offsets(  # noqa: SLF001
+                end = self._journal._consumer.get_watermark_offsets(
                     TopicPartition(topic, number), timeout=_TIMEOUT_S, cached=False
                 )[1]
                 if committed[number] != end:

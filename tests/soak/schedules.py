@@ -150,7 +150,7 @@ def run_side_by_side(
     def judged(schedule: Crashes | Pause) -> list[str]:
         try:
             return schedule.run(servers, seed)
-        except Exception as error:  # noqa: BLE001 - told with the schedule, beside the others
+        except Exception as error:
             return [f"{type(error).__name__}: {error}"]
 
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:

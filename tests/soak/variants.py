@@ -33,7 +33,7 @@ STORE_BEFORE_COMMIT = (
 )
 
 
-def build(  # noqa: PLR0913 - one argument per thing a test may turn
+def build(
     variant: str | None,
     settings: Settings,
     instance: str,
@@ -111,7 +111,7 @@ class _StoreFirstCycle(Cycle):
     """Writes Redis with offsets from delivery reports, and only then commits."""
 
     def _store_states(self, batch: Batch) -> bool:
-        transactions = self._log._producer  # type: ignore[attr-defined]  # noqa: SLF001
-        transactions._producer.flush(_FLUSH_TIMEOUT_S)  # noqa: SLF001
-        batch.receipts = dict(transactions._receipts)  # noqa: SLF001
+        transactions = self._log._producer  # type: ignore[attr-defined]
+        transactions._producer.flush(_FLUSH_TIMEOUT_S)
+        batch.receipts = dict(transactions._receipts)
         return super()._store_states(batch)

@@ -33,7 +33,7 @@ class EmbeddedKafka:
     The broker ends when the owning process ends, however that happens.
     """
 
-    def __init__(  # noqa: PLR0913  what a restart needs; use `start`
+    def __init__(
         self,
         data_dir: Path,
         java_command: list[str],

@@ -29,7 +29,7 @@ class ServerProcess:
         self._files = files
 
     @classmethod
-    def start(  # noqa: PLR0913  each is a property of the process
+    def start(
         cls,
         name: str,
         command: list[str],

@@ -206,5 +206,5 @@ def read_redis_version(server: str) -> tuple[int, int] | None:
     return (int(match.group(1)), int(match.group(2))) if match else None
 
 
-def _yes_or_no(value: bool) -> str:  # noqa: FBT001  a word for a boolean
+def _yes_or_no(value: bool) -> str:
     return "yes" if value else "no"

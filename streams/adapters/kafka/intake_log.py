@@ -6,7 +6,6 @@ from typing import Final, cast
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
-    OFFSET_END,
     Consumer,
     KafkaError,
     KafkaException,
@@ -18,6 +17,7 @@ from schemas.topics import TOPICS
 from streams.adapters.kafka.config import Config, consumer_config
 from streams.adapters.kafka.membership import is_fatal, is_taken_over
 from streams.adapters.kafka.names import Names
+from streams.adapters.kafka.parking import park
 from streams.adapters.kafka.transactions import TransactionalProducer
 from streams.errors import BrokenInvariant, Fenced, Transient, UsageError
 from streams.intake.ports import Outgoing, Position, Source, SourceRecord, SourcesPolled
@@ -30,7 +30,7 @@ PUBLIC_TOPICS: Final = tuple(topic.name for topic in TOPICS if topic.role == "pu
 _TIMEOUT_S: Final = 10.0
 _PARTITION_EOF: Final = KafkaError._PARTITION_EOF  # noqa: SLF001 - the client's public names
 _ALL_BROKERS_DOWN: Final = KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001
-# Not called as a method: the client returns a broken list together with an exception where a name is
+# Not called as a method: the client returns a broken list along with an exception where a name is
 # not UTF-8. Python's general call notices that; a method call that it has specialised does not, and
 # the list then crashes the process.
 _headers_of: Final = methodcaller("headers")
@@ -169,6 +169,7 @@ class _SourceMember:
         self.sources = self._fetch_sources()
         # Whether the group has given this member its share, which may be none.
         self.has_joined = False
+        self._is_shut_out = False
         self._consumer.subscribe(
             list(self._physical.values()),
             on_assign=self._assigned,
@@ -245,8 +246,13 @@ class _SourceMember:
         return TopicPartition(topic, partition, offset, where.note)
 
     def close(self) -> None:
-        """Leave; a static member keeps its place until the session times out."""
-        self._consumer.close()
+        """Leave; a static member keeps its place until the session times out.
+
+        A member that the group has shut out has nothing to leave, and its `close` would wait for
+        ever for an answer to it.
+        """
+        if not self._is_shut_out:
+            self._consumer.close()
 
     def _place(self, source: Source) -> tuple[str, int]:
         return self._physical[source[0]], source[1]
@@ -307,11 +313,8 @@ class _SourceMember:
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self.has_joined = True
-        # At the end and paused: nothing is fetched until the source's position is known.
-        taken = [TopicPartition(one.topic, one.partition, OFFSET_END) for one in partitions]
-        consumer.incremental_assign(taken)
-        if taken:
-            consumer.pause(taken)
+        # Nothing is fetched until the source's position is known.
+        park(consumer, partitions)
         for source in self._sources_of(partitions):
             self._owned.add(source)
             self._next.pop(source, None)

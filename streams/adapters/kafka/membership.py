@@ -5,7 +5,6 @@ that were started; positions are kept here, so that nothing depends on what the 
 """
 
 from confluent_kafka import (
-    OFFSET_END,
     Consumer,
     KafkaError,
     KafkaException,
@@ -14,6 +13,7 @@ from confluent_kafka import (
 )
 
 from streams.adapters.kafka.config import Config, consumer_config
+from streams.adapters.kafka.parking import park
 from streams.errors import BrokenInvariant, Fenced, Transient
 from streams.ports import Polled, Record
 
@@ -180,11 +180,8 @@ class GroupMember:
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self.has_joined = True
-        # At the end and paused: nothing is fetched until the partition is recovered and started.
-        taken = [TopicPartition(one.topic, one.partition, OFFSET_END) for one in partitions]
-        consumer.incremental_assign(taken)
-        if taken:
-            consumer.pause(taken)
+        # Nothing is fetched until the partition is recovered and started.
+        park(consumer, partitions)
         for one in partitions:
             self._owned.add(one.partition)
             self._next.pop(one.partition, None)

@@ -38,7 +38,9 @@ class Publisher:
         self, events: Iterable[Event], *, rate: float | None, backfill: bool
     ) -> Iterator[int]:
         """Publish events, at most `rate` a second; yields the number so far, now and then."""
-        headers: list[tuple[str, str | bytes | None]] | None = [BACKFILL_HEADER] if backfill else None
+        headers: list[tuple[str, str | bytes | None]] | None = (
+            [BACKFILL_HEADER] if backfill else None
+        )
         topics = {name: self._names.topic(name) for name in PUBLIC_TOPICS}
         started_s = time.monotonic()
         published = 0
@@ -103,7 +105,7 @@ class Publisher:
             else:
                 return
 
-    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+    def _delivered(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:
             self._count_failure(error)
 

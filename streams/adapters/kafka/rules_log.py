@@ -77,9 +77,7 @@ class KafkaRulesLog:
             producer.begin()
             for partition in range(self._partitions):
                 producer.publish(self._names.topic("rfm.journal"), None, value, (), partition)
-            producer.publish(
-                self._names.topic("rfm.rules"), RULES_KEY, encode_rules(record), (), 0
-            )
+            producer.publish(self._names.topic("rfm.rules"), RULES_KEY, encode_rules(record), (), 0)
             producer.commit()
         finally:
             producer.close()

@@ -39,9 +39,7 @@ class KafkaStateReader:
             if problem is not None:
                 self.position = max(self.position, offset)
                 continue
-            records.append(
-                Record(message.partition() or 0, offset, message.key(), message.value())
-            )
+            records.append(Record(message.partition() or 0, offset, message.key(), message.value()))
             self.position = offset + 1
         return records
 

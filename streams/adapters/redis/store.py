@@ -146,7 +146,7 @@ class RedisStateStore:
 
     def _run(
         self, script: Callable[..., Any], keys: PartitionKeys, arguments: Iterable[Any]
-    ) -> Any:  # noqa: ANN401 - what a script returns is the script's affair
+    ) -> Any:
         with _mapped():
             try:
                 return script(keys=list(keys), args=list(arguments))

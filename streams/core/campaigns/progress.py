@@ -142,9 +142,12 @@ def _refusal_at_start(
     if campaign.quiet_ms and state.last_event_at_ms + campaign.quiet_ms > moment.effective_ms:
         return "recent_event", f"the customer was active within {campaign.quiet_ms} ms"
     last = state.starts.get(_start_key(campaign, key))
-    if key == CUSTOMER_KEY and last is not None:
-        if campaign.re_entry_ms is None or last + campaign.re_entry_ms > moment.effective_ms:
-            return "re_entry", f"started before at {last}"
+    if (
+        key == CUSTOMER_KEY
+        and last is not None
+        and (campaign.re_entry_ms is None or last + campaign.re_entry_ms > moment.effective_ms)
+    ):
+        return "re_entry", f"started before at {last}"
     if campaign.group is not None:
         return _refusal_by_group(state, campaign, moment)
     return None

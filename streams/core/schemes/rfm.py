@@ -18,9 +18,9 @@ def score(facts: Facts, rules: Rules, now_ms: int) -> Scores | None:
     if facts.last_order_at_ms is None:
         return None
     return Scores(
-        r=5 - bisect_right(rules.recency_limits_ms, now_ms - facts.last_order_at_ms),
-        f=1 + bisect_right(rules.frequency_limits, facts.order_count),
-        m=1 + bisect_right(rules.monetary_limits_minor, facts.monetary_minor),
+        5 - bisect_right(rules.recency_limits_ms, now_ms - facts.last_order_at_ms),
+        1 + bisect_right(rules.frequency_limits, facts.order_count),
+        1 + bisect_right(rules.monetary_limits_minor, facts.monetary_minor),
     )
 
 

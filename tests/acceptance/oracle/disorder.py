@@ -23,7 +23,7 @@ def disorder(source: Path, target: Path, *, seed: int) -> int:
     seed gives the same file. Returns the number of lines written. Raises ValueError for a line
     that has no `occurred_at` with an offset.
     """
-    chance = random.Random(seed)  # noqa: S311 - repeatable on purpose, guards nothing
+    chance = random.Random(seed)
     lines = [line for line in source.read_bytes().splitlines() if line.strip()]
     placed: list[tuple[int, int]] = []
     for index, line in enumerate(lines):
