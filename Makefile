@@ -34,6 +34,8 @@ $(READY): requirements/dev.lock pyproject.toml | $(UV)
 lock: | $(UV)  ## resolve pyproject.toml anew into requirements/*.lock
 	$(COMPILE) --upgrade --all-extras --group dev --output-file requirements/dev.lock
 	$(COMPILE) --constraints requirements/dev.lock --output-file requirements/runtime.lock
+	@! grep -nE '://|^-' requirements/*.lock \
+		|| { echo "a lock file names a host or an option, so it holds on this machine only" >&2; exit 1; }
 
 demo: $(READY)  ## a simulated shop on an embedded Kafka and Redis; Ctrl-C ends everything
 	$(BIN)/rfm-streams demo
@@ -69,7 +71,7 @@ image: $(READY)  ## build the container image $(IMAGE)
 	docker build --tag $(IMAGE) .
 
 compose-check: image  ## bring docker-compose.yml up, publish, kill every container, compare, take down
-	$(BIN)/python tests/acceptance/compose_check.py
+	$(BIN)/python -m tests.acceptance.compose_check
 
 clean:  ## remove the virtual environments and everything built
 	rm -rf .venv .uv build dist out

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Starts the one broker of docker-compose.yml. After SIGKILL its controller runs alone first.
 #
-# Why: after SIGKILL the metadata still say that the broker lives and leads its partitions. Started on
-# that, Kafka 4.3.0 goes on writing the markers of transactions that were being committed, is then
-# fenced for a moment when its old session ends, and takes the leaderless partitions for deleted ones.
-# The markers are never written, and read_committed readers wait for them for ever: seen after about
-# every second kill right behind a commit. So the controller learns first that the broker is gone.
+# Why: after SIGKILL the metadata still say that the broker lives and leads its partitions. Started
+# on that, Kafka 4.3.0 goes on writing the markers of transactions that were being committed, is then
+# fenced for a moment when its old session ends, and takes the leaderless partitions for deleted
+# ones. The markers are never written, and read_committed readers wait for them for ever: seen after
+# about every second kill right behind a commit. So the controller learns first that it is gone.
 set -euo pipefail
 
 data=$KAFKA_LOG_DIRS
@@ -18,8 +18,7 @@ metadata_sizes() {
 }
 
 # Whether the controller fenced the broker stands in no file that a script can read. But its metadata
-# grow every 0.1 s by the thread that also looks for silent brokers: after enough growth it has done
-# so.
+# grow every 0.1 s by the thread that also looks for silent brokers: after enough growth it has.
 fence_broker() {
   cat >/tmp/controller.properties <<PROPERTIES
 process.roles=controller

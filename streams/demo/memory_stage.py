@@ -21,7 +21,7 @@ class MemoryStage:
     def __init__(self, settings: Settings, rules: str) -> None:
         self._outputs: list[tuple[str, bytes]] = []
         self._refused: list[str] = []
-        self._replay = Replay(
+        self.replay = Replay(
             rules,
             limits_of(settings),
             build_rates(settings),
@@ -33,9 +33,9 @@ class MemoryStage:
     def publish(self, events: Sequence[Event], until_ms: int) -> None:
         """Decide the events and everything that is due before `until_ms`."""
         for event in events:
-            self._replay.take(event)
-        self._replay.move_to(until_ms)
-        self._replay.finish()
+            self.replay.take(event)
+        self.replay.move_to(until_ms)
+        self.replay.finish()
 
     def collect(self, board: Board) -> None:
         """Put what was decided since the last time on the board."""

@@ -131,6 +131,14 @@ class IntakeCycle:
 
     def run_once(self) -> int:
         """One cycle; returns the number of records taken. Raises only what must stop the worker."""
+        try:
+            return self._run_steps()
+        except Fenced:
+            # Also where it shows only in an abort.
+            self._measures.fenced()
+            raise
+
+    def _run_steps(self) -> int:
         batch = IntakeBatch()
         collecting = gc.isenabled()
         try:
@@ -141,7 +149,6 @@ class IntakeCycle:
                 if not self._actions[step](batch):
                     return 0
         except Fenced:
-            self._measures.fenced()
             raise
         except BrokenInvariant:
             self._abort(batch)

@@ -22,6 +22,7 @@ from streams.processes.garbage import GarbageCollection
 from streams.processes.processor import Processor
 from streams.processes.startup import check_kafka, check_redis, prepare, retry_while_absent
 from streams.processes.stop import Stop
+from streams.processes.watchdog import Watchdog
 from streams.settings import Settings
 
 Role = Literal["intake", "decide"]
@@ -53,7 +54,10 @@ def run_worker(settings: Settings, worker: Worker, stop: Stop, *, prepare_first:
         health = _serve(settings, worker, processor, registry)
         if prepare_first:
             prepare(settings)
+        watchdog = Watchdog(health)
+        watchdog.start()
         _run_processor(processor, stop, health)
+        watchdog.stop()
     except Exception as error:  # noqa: BLE001 - the outermost place of a process: said, then ended
         code = _report(error)
     _close(processor, stop, code)

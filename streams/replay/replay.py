@@ -37,7 +37,6 @@ _RULES_VERSION = 1
 # Events between two drains: enough to make a batch worth its while, little enough to hold.
 CHUNK = 10_000
 _TELL_EVERY = 1_000
-_TELL_EVERY = 1_000
 
 
 @dataclass(frozen=True, slots=True)

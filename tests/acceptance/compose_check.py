@@ -16,33 +16,33 @@ The same again after `down` and `up` on the kept volumes. Exit code 0 when all o
 import argparse
 import csv
 import json
-import os
 import random
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
-from rich.console import Console
 
-from streams.adapters.embedded.ports import find_free_port
 from streams.codec.journal import decode_input
 from streams.core.inputs import OrderPlaced
+from tests.acceptance.compose_project import (
+    LASTING,
+    CheckFailedError,
+    Compose,
+    console,
+    docker,
+    say,
+    step,
+    wait_until,
+)
 
-ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = Path(sys.executable).with_name("rfm-streams")
-LASTING = ("kafka", "redis", "intake", "decide")
-HEALTHY_TIMEOUT_S = 300
 SETTLE_TIMEOUT_S = 300
 DOWN_S = 3.0
 # Each service is left alone so long before the next one goes: transactions are under way again.
@@ -52,67 +52,6 @@ CUSTOMERS = 400
 PAUSE_BETWEEN_ORDERS_S = 0.01
 # Process 1 of each container is Docker's init; its children are the program.
 KILL_PROGRAM = "kill -9 $(cat /proc/1/task/1/children)"
-
-console = Console(stderr=True)
-began_s = time.monotonic()
-
-
-class CheckFailedError(Exception):
-    """What differs, in one line."""
-
-
-class Compose:
-    """The project under its own name and host ports, so that it meets no other one."""
-
-    def __init__(self) -> None:
-        self.project = f"rfm-check-{uuid.uuid4().hex[:6]}"
-        kafka_port, redis_port = find_free_port(), find_free_port()
-        self.bootstrap_servers = f"localhost:{kafka_port}"
-        # A person's own settings would reach the containers.
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("RFM_")}
-        self._environment = {
-            **clean,
-            "RFM_HOST_KAFKA_PORT": str(kafka_port),
-            "RFM_HOST_REDIS_PORT": str(redis_port),
-            "RFM_HOST_INTAKE_PORT": str(find_free_port()),
-            "RFM_HOST_DECIDE_PORT": str(find_free_port()),
-        }
-        self._outside = {
-            **clean,
-            "RFM_KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
-            "RFM_REDIS_URL": f"redis://localhost:{redis_port}/0",
-        }
-
-    def run(self, *arguments: str) -> str:
-        """One docker-compose command; its output. Raises CheckFailedError with its last lines."""
-        command = ["docker-compose", "-p", self.project, "-f", str(ROOT / "docker-compose.yml")]
-        return run([*command, *arguments], self._environment)
-
-    def rfm_streams(self, *arguments: str) -> str:
-        """One rfm-streams command on this host, as a shop would use it; its output."""
-        return run([str(PROGRAM), *arguments], self._outside)
-
-    def container(self, service: str) -> str:
-        """Give the container's id."""
-        return self.run("ps", "-q", service).strip()
-
-    def inspect(self, service: str, template: str) -> str:
-        """One value of the container's description, by a Go template."""
-        return docker("inspect", "--format", template, self.container(service))
-
-    def is_healthy(self, service: str) -> bool:
-        """Whether it runs and its health check passes."""
-        state = self.inspect(service, "{{.State.Running}} {{.State.Health.Status}}")
-        return state == "true healthy"
-
-    def wait_healthy(self) -> None:
-        """Until every service's health check passes."""
-        for service in LASTING:
-            wait_until(
-                lambda: self.is_healthy(service),  # noqa: B023  called within this round
-                HEALTHY_TIMEOUT_S,
-                f"{service} is healthy",
-            )
 
 
 @dataclass
@@ -138,7 +77,7 @@ class Published:
             "order_id": f"order-{number:07d}",
             "currency": "EUR",
             "total": f"{amount_minor / 100:.2f}",
-            "items": [{"sku": "A-1", "quantity": 1}],
+            "items": [{"sku": "A-1", "quantity": 1, "unit_price": f"{amount_minor / 100:.2f}"}],
         }
         return customer_id, json.dumps(event)
 
@@ -215,6 +154,7 @@ def check(compose: Compose, kafka_kills: int) -> None:
         compose.wait_healthy()
     with step(f"rfm-streams publish: {FILE_ORDERS} orders from a file"):
         publish_file(compose, published, dice)
+    compare(compose, published)
     shop = Shop(compose.bootstrap_servers, published, dice)
     shop.open()
     try:
@@ -297,10 +237,11 @@ def unfinished(compose: Compose) -> list[str]:
         message = f"{status['dead_letters']} dead letters"
         raise CheckFailedError(message)
     waiting = [f"intake {one['topic']}" for one in status["intake"] if one["lag"]]
-    for one in status["partitions"]:
-        if one["lag"] or one["store"] != "current":
-            waiting.append(f"partition {one['partition']}")
-    return waiting
+    return waiting + [
+        f"partition {one['partition']}"
+        for one in status["partitions"]
+        if one["lag"] or one["store"] != "current"
+    ]
 
 
 def compare_journal(bootstrap_servers: str, published: Published) -> None:
@@ -332,7 +273,7 @@ def compare_changes(bootstrap_servers: str, segments: dict[str, str]) -> None:
     for message in fetch_all(bootstrap_servers, "segment-changes"):
         change = json.loads(message.value() or b"{}")
         if change.get("scheme") == "rfm":
-            changes[change["customer_id"]].append((change["sequence"], change["segment"]))
+            changes[change["customer_id"]].append((change["sequence"], change["current"]))
     numbers = Counter((customer, number) for customer in changes for number, _ in changes[customer])
     wanted = Counter(
         (customer, number)
@@ -383,44 +324,6 @@ def fetch_all(bootstrap_servers: str, topic: str) -> list[Message]:
         return records
     finally:
         consumer.close()
-
-
-def wait_until(is_true: Callable[[], bool], timeout_s: float, what: str) -> None:
-    """Return once `is_true()`; CheckFailedError after `timeout_s`."""
-    deadline = time.monotonic() + timeout_s
-    while not is_true():
-        if time.monotonic() > deadline:
-            message = f"waited {timeout_s:g} s in vain until {what}"
-            raise CheckFailedError(message)
-        time.sleep(0.5)
-
-
-@contextmanager
-def step(what: str) -> Iterator[None]:
-    """Say what is done, and afterwards how long it took."""
-    step_began_s = time.monotonic()
-    with console.status(what):
-        yield
-    say(f"{what}: {time.monotonic() - step_began_s:.1f} s")
-
-
-def docker(*arguments: str, may_fail: bool = False) -> str:
-    """One docker command; its output."""
-    return run(["docker", *arguments], dict(os.environ), may_fail=may_fail)
-
-
-def say(text: str) -> None:
-    """One line of progress, with the seconds since the beginning."""
-    console.print(f"{time.monotonic() - began_s:6.1f} s  {text}", highlight=False, soft_wrap=True)
-
-
-def run(command: list[str], environment: dict[str, str], *, may_fail: bool = False) -> str:
-    """One command; its standard output. Raises CheckFailedError with its last words."""
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    if done.returncode and not may_fail:
-        message = f"{' '.join(command)}: exit code {done.returncode}: {done.stderr.strip()[-500:]}"
-        raise CheckFailedError(message)
-    return done.stdout.strip()
 
 
 if __name__ == "__main__":

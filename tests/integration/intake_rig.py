@@ -19,7 +19,7 @@ from streams.intake.ports import Source
 from streams.settings import Settings, load_settings
 from tests.waiting import wait_until
 
-WAIT_S = 120  # a broker that was killed takes its time on a busy machine
+WAIT_S = 60
 Headers = list[tuple[str, str | bytes | None]]
 
 

@@ -185,7 +185,7 @@ def test_ctrl_c_while_it_starts_leaves_nothing(folder: Path, line: str) -> None:
 
 def test_killed_it_takes_its_servers_with_it(folder: Path) -> None:
     with running(folder) as demo:
-        demo.wait_for("^live from ")
+        demo.wait_for("^loading history")
         assert demo.remember_family() == SERVERS
         demo.process.kill()
 
@@ -220,7 +220,7 @@ def test_on_a_terminal_ctrl_c_ends_the_picture_and_sums_up(
         stdout=theirs,
         stderr=theirs,
         env=environment(folder, TERM="xterm", COLUMNS="80", LINES="24", **no_broker),
-        preexec_fn=os.setsid,
+        start_new_session=True,
     )
     os.close(theirs)
     # when Ctrl-C is pressed once actions are on the screen

@@ -14,7 +14,6 @@ import pytest
 from schemas.dead_letters import DeadLetterHeaders, Reason
 from schemas.registry import INBOUND
 from schemas.topics import TOPIC_BY_NAME
-from streams.adapters.embedded import EmbeddedKafka
 from streams.adapters.kafka.intake_log import KafkaIntakeLog
 from streams.adapters.system_clock import SystemClock
 from streams.core.inputs import OrderPlaced
@@ -352,30 +351,6 @@ def test_a_clock_that_is_wrong_stops_intake_before_anything_is_journaled(
     assert isinstance(entry, OrderPlaced)
     (letter,) = rig.fetch("rfm.journal")
     assert abs(entry.received_at_ms - letter.timestamp_ms) < 5_000
-
-
-def test_a_broker_that_dies_in_the_middle_of_a_batch_costs_nothing(
-    private_kafka: EmbeddedKafka, namespace: str
-) -> None:
-    rig = Rig(private_kafka.bootstrap_servers, namespace, max_batch_records=10)
-    killed: list[Step] = []
-
-    def observe(step: Step) -> None:
-        if step is Step.COMMIT and not killed:
-            killed.append(step)
-            private_kafka.kill()
-            private_kafka.restart()
-
-    for number in range(100):
-        rig.publish("shop.orders", order(number))
-    rig.flush()
-    with rig.intake(observe=observe) as (intake, measures):
-        run_until(
-            intake,
-            lambda: bool(killed) and measures.has_read_all(SOURCES),
-            "everything was read",
-        )
-    assert event_ids(rig.events()) == sorted(f"e-{number}" for number in range(100))
 
 
 def test_missing_topics_are_said_with_the_remedy(kafka: str, namespace: str) -> None:

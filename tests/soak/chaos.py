@@ -45,7 +45,6 @@ class Chaos:
     rng: Random
     members: list[tuple[str, str]]
     workers: list[Worker] = field(default_factory=list)
-    done: list[str] = field(default_factory=list)
     restarts: int = 0
     _asleep: list[tuple[float, Worker]] = field(default_factory=list)
     _snapshot: Path | None = None
@@ -59,7 +58,8 @@ class Chaos:
                 self.look_after()
                 time.sleep(_LOOK_S)
             what = self._do(kind)
-            self.done.append(f"{time.monotonic() - began_s:6.1f} s {what}")
+            # Seen with `pytest -s`, as `make soak` has it.
+            print(f"{time.monotonic() - began_s:6.1f} of {self.plan.duration_s:.0f} s: {what}")
             self.look_after()
         while self._asleep:
             self.look_after()

@@ -89,7 +89,12 @@ class Installation:
 
 
 def install(
-    namespace: str, kafka: str, redis_url: str, folder: Path, *, partitions: int = 2,
+    namespace: str,
+    kafka: str,
+    redis_url: str,
+    folder: Path,
+    *,
+    partitions: int = 2,
     **overrides: Any,
 ) -> Installation:
     """A fresh installation; small batches, so that a few hundred events take several cycles."""
@@ -145,7 +150,12 @@ class Worker:
     def check(self) -> None:
         """Raise where it stopped with a broken invariant, with its log."""
         code = self.exit_code
-        if code is not None and code not in (0, -signal.SIGKILL, Fenced.exit_code, RfmError.exit_code):
+        if code is not None and code not in (
+            0,
+            -signal.SIGKILL,
+            Fenced.exit_code,
+            RfmError.exit_code,
+        ):
             raise WorkerStopped(
                 f"{self.role} {self.instance} stopped with code {code}; its log:\n{self.tail()}"
             )

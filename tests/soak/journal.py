@@ -2,7 +2,7 @@
 
 import time
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from confluent_kafka import Producer
 
@@ -34,9 +34,7 @@ class _Pen:
         self._now_ms = now_ms
         self._count = 0
 
-    def __call__(
-        self, kind: type[Drawn], customer_id: str, at_ms: int, **fields: object
-    ) -> Drawn:
+    def __call__(self, kind: type[Drawn], customer_id: str, at_ms: int, **fields: Any) -> Drawn:
         self._count += 1
         event_id = f"e{self._count}"
         return kind(
@@ -106,7 +104,9 @@ def append(settings: Settings, events: list[inputs.CustomerEvent]) -> None:
     failed: list[str] = []
     for event in events:
         producer.produce(
-            topic, encode_input(event), event.customer_id.encode(),
+            topic,
+            encode_input(event),
+            event.customer_id.encode(),
             on_delivery=lambda error, _message: failed.append(str(error)) if error else None,
         )
     producer.flush(30)

@@ -71,7 +71,10 @@ def fold(journal: Mapping[int, Sequence[JournalRecord]]) -> Outcome:
             outcome.said[topic] += [
                 Said(one.key, one.value, one.headers) for one in broker.outputs.get(topic, [])
             ]
-        share = latest_share((one.key or b"", one.value or b"") for one in broker.state[0].read(0, broker.state[0].end))
+        share = latest_share(
+            (one.key or b"", one.value or b"")
+            for one in broker.state[0].read(0, broker.state[0].end)
+        )
         if share.record is not None and records:
             # Offsets in the memory log are numbers of records; the broker's count markers too.
             share.record = share.record._replace(journal_offset=records[-1].offset + 1)
@@ -179,9 +182,7 @@ def compare_shares(
     return complaints
 
 
-def _compare_values(
-    what: str, wanted: Mapping[str, Any], found: Mapping[str, Any]
-) -> list[str]:
+def _compare_values(what: str, wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
     both = wanted.keys() & found.keys()
     return [
         *_listed(f"{what} missing", sorted(wanted.keys() - found.keys())),

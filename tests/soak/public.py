@@ -92,9 +92,7 @@ class Load:
 def shop_events(seed: int, customers: int, days: float) -> list[ShopEvent]:
     """What a simulated shop says in its last days up to now, duplicates and disorder included."""
     now_ms = time.time_ns() // 1_000_000
-    return list(
-        simulate(seed, customers, now_ms - int(days * 86_400_000), now_ms, faults=_FAULTS)
-    )
+    return list(simulate(seed, customers, now_ms - int(days * 86_400_000), now_ms, faults=_FAULTS))
 
 
 def publish_events(settings: Settings, seed: int, count: int) -> Counter[str]:

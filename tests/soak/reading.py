@@ -2,9 +2,9 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import redis
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
@@ -20,7 +20,6 @@ from streams.settings import Settings
 from tests.soak.oracle import (
     OUTPUT_TOPICS,
     JournalRecord,
-    Outcome,
     Said,
     Share,
     compare,
@@ -94,7 +93,10 @@ class Reading:
         self._journal = Tail(settings, JOURNAL, settings.partitions)
         self._groups = {
             role: Consumer(
-                {**reader_config(settings.kafka_config()), "group.id": names_of(settings).group(role)}
+                {
+                    **reader_config(settings.kafka_config()),
+                    "group.id": names_of(settings).group(role),
+                }
             )
             for role in ("decide", "intake")
         }
@@ -212,7 +214,7 @@ def read_store(settings: Settings) -> dict[int, Share]:
     shares = {}
     for number in range(settings.partitions):
         position = store.position(number)
-        timers = client.zrange(keys.partition(number).timers, 0, -1, withscores=True)
+        timers: Any = client.zrange(keys.partition(number).timers, 0, -1, withscores=True)
         record = position.partition_record if position is not None else None
         shares[number] = Share(
             states=dict(store.scan(number)),
@@ -224,15 +226,12 @@ def read_store(settings: Settings) -> dict[int, Share]:
     return shares
 
 
-def taken_in(journal: "Sequence[list[JournalRecord]] | object") -> Counter[str]:
+def taken_in(journal: Iterable[Sequence[JournalRecord]]) -> Counter[str]:
     """Ids of the customers' events in the journal, with their counts."""
     found: Counter[str] = Counter()
-    for records in journal:  # type: ignore[attr-defined]
+    for records in journal:
         for record in records:
             event = decode_input(record.value)
             if isinstance(event, CustomerEvent):
                 found[event.event_id] += 1
     return found
-
-
-__all__ = ["Outcome", "Reading", "Tail", "read_store"]

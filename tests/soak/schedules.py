@@ -131,7 +131,9 @@ def _feed(installation: Installation, role: str, worker: Worker, seed: int) -> C
     if role == "intake":
         return publish_events(installation.settings, seed, EVENTS)
     count = installation.settings.partitions
-    wait_until(lambda: worker.tail().count("is ready") >= count, 60, f"{worker.instance} to be ready")
+    wait_until(
+        lambda: worker.tail().count("is ready") >= count, 60, f"{worker.instance} to be ready"
+    )
     append(installation.settings, draw_events(seed, EVENTS, CUSTOMERS))
     return None
 

@@ -69,7 +69,6 @@ def soak(
         published = load.end()
         with Reading(installation.settings) as reading:
             settle(installation, reading, troubles.workers, 180, with_intake=True)
-            print("\n".join(troubles.done))
             print(f"{troubles.restarts} restarts, {published.total()} events, {reading.summary()}")
             assert reading.complaints(published) == []
             assert min(reading.count_said().values()) > CUSTOMERS

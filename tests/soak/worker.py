@@ -60,7 +60,9 @@ def parse_point(text: str) -> Point:
 class Trap:
     """Sends this process a signal when its point is reached; an observer of the cycle."""
 
-    def __init__(self, point: Point | None, number: signal.Signals, order: Sequence[StrEnum]):
+    def __init__(
+        self, point: Point | None, number: signal.Signals, order: Sequence[StrEnum]
+    ) -> None:
         self._point = point
         self._signal = number
         # A cycle works when its poll brought something, so when its second step is reached.

@@ -11,7 +11,7 @@ def park(consumer: Consumer, partitions: list[TopicPartition]) -> None:
 
     At the ends as plain numbers, asked for here: assigned at OFFSET_END the client asks by itself,
     and an answer that comes after a seek moves the position back to the end, so that all between is
-    skipped without a word (librdkafka 2.16, one partition in thirty when the seek follows at once).
+    skipped without a word (librdkafka 2.16; tests/soak/test_parking.py shows it).
     Any other number may lie before the oldest record, and a fetch before the pause would fail.
     """
     taken = [TopicPartition(one.topic, one.partition, _end(consumer, one)) for one in partitions]
