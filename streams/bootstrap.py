@@ -17,7 +17,8 @@ from streams.adapters.system_clock import SystemClock
 from streams.adapters.topics import CreationReport, create_topics
 from streams.codec.partition import RulesRecord
 from streams.codec.rates import Rates
-from streams.errors import Transient
+from streams.core.rules import compile_rules
+from streams.errors import Transient, UsageError
 from streams.intake.reading import Limits
 from streams.rules.files import rules_text
 from streams.runtime.cycle import Cycle, CycleSettings, Measures, Step
@@ -117,7 +118,21 @@ def rules_time_ms(settings: Settings) -> int:
 @stamina.retry(on=Transient, attempts=20, timeout=30.0)
 def ensure_rules(settings: Settings) -> RulesRecord:
     """The rules in force; on the very first start those of the settings become version 1."""
-    return build_rules_log(settings).ensure(rules_text(settings), rules_time_ms(settings))
+    text = rules_text(settings)
+    record = build_rules_log(settings).ensure(text, rules_time_ms(settings))
+    check_base_currency(record, text)
+    return record
+
+
+def check_base_currency(journaled: RulesRecord, text: str) -> None:
+    """Refuse another base currency than the journal's: its sums cannot be told in two."""
+    known = compile_rules(journaled.rules, journaled.version).base_currency
+    wanted = compile_rules(text, journaled.version).base_currency
+    if wanted != known:
+        raise UsageError(
+            f"this journal's sums are in {known}, RFM_BASE_CURRENCY says {wanted}: set it back, or "
+            "begin another journal (RFM_NAMESPACE or RFM_GENERATION) and publish the history anew"
+        )
 
 
 def limits_of(settings: Settings) -> Limits:

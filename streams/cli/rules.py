@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from streams.bootstrap import build_rules_log, rules_time_ms
+from streams.bootstrap import build_rules_log, check_base_currency, rules_time_ms
 from streams.cli.context import check_kafka, patiently, quiet_settings_of, settings_of
 from streams.cli.help_text import described
 from streams.cli.output import note, print_json, print_table
@@ -79,6 +79,7 @@ def _apply(
         note(f"rules version {known.version} says the same: nothing to do")
         return
     if known is not None:
+        check_base_currency(known, in_files)
         _print_difference(difference(known.rules, in_files))
     if dry_run:
         number = known.version + 1 if known is not None else 1

@@ -179,10 +179,11 @@ def _fold_orders(state: CustomerState, since_ms: int) -> None:
     for return_id in [key for key, back in state.returns.items() if back.order_id in dropped]:
         del state.returns[return_id]
     if len(folded.remnants) > MAX_REMNANTS:
-        _drop_remnants(folded)
+        drop_remnants(folded)
 
 
-def _drop_remnants(folded: Folded) -> None:
+def drop_remnants(folded: Folded) -> None:
+    """Turn the oldest remnants beyond the bound into lifetime sums."""
     by_age = sorted(folded.remnants, key=lambda key: (folded.remnants[key].occurred_at_ms, key))
     for key in by_age[: len(by_age) - MAX_REMNANTS]:
         remnant = folded.remnants.pop(key)

@@ -71,6 +71,9 @@ def apply(
     state: CustomerState, event: CustomerEvent, rules: Rules, now_ms: int, event_type: str
 ) -> Step:
     """Take in one event at partition time `now_ms`. All timers due by then have fired before."""
+    if state.merged_into is not None:
+        # Whether it is a duplicate is for the target to say: here it may be going round in a circle.
+        return Step([merging.forward(state, event, now_ms)], FORWARDED)
     seen = state.seen
     if event.identity in seen:
         return Step([], DUPLICATE)
@@ -87,8 +90,6 @@ def apply(
     )
     if state.rules_version != rules.version:
         _adopt_rules(state, moment, now_ms)
-    if state.merged_into is not None:
-        return Step([*moment.outputs, merging.forward(state, event, now_ms)], FORWARDED, late)
     if not _record(state, event, moment, late):
         return Step(moment.outputs, SUPERSEDED, late)
     kind = _OWN_CAUSES.get(type(event))

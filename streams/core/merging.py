@@ -5,7 +5,7 @@ The two may live in different partitions, so what is handed over is a journal re
 
 from dataclasses import dataclass, field, replace
 
-from streams.core.history import MAX_REMNANTS, is_newer, order_hash
+from streams.core.history import MAX_REMNANTS, drop_remnants, is_newer, order_hash
 from streams.core.inputs import CustomerEvent, CustomerMerged
 from streams.core.outputs import Forwarded, NotForwarded
 from streams.core.state import (
@@ -111,9 +111,9 @@ def _add_folded(state: CustomerState, merged: MergedIn) -> None:
     folded = state.folded = state.folded or Folded()
     folded.order_count += merged.folded_order_count
     folded.net_minor += merged.folded_net_minor
-    for key, remnant in merged.remnants.items():
-        if key not in folded.remnants and len(folded.remnants) < MAX_REMNANTS:
-            folded.remnants[key] = remnant
+    folded.remnants = {**merged.remnants, **folded.remnants}
+    if len(folded.remnants) > MAX_REMNANTS:
+        drop_remnants(folded)
 
 
 def _forwarded(event: CustomerEvent, from_customer_id: str) -> Forwarded | NotForwarded:

@@ -8,7 +8,7 @@ from streams.adapters.system_clock import SystemClock
 from streams.bootstrap import Decider, build_decider
 from streams.errors import Fenced, Transient
 from streams.metrics.decide import DecideMetrics
-from streams.processes.clocks import check_clock, difference_s
+from streams.runtime.clock_check import check_clock, difference_s
 from streams.runtime.cycle import Step
 from streams.runtime.partition import Phase
 from streams.settings import Settings

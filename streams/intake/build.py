@@ -2,16 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 
+from streams import VERSION
 from streams.adapters.kafka.intake_log import KafkaIntakeLog
 from streams.adapters.system_clock import SystemClock
-from streams.bootstrap import build_rates, names_of
+from streams.bootstrap import build_rates, limits_of, names_of
 from streams.intake.conversion import Converter
 from streams.intake.cycle import IntakeCycle, IntakeSettings, Step, Timing
 from streams.intake.event_clock import EventClock
 from streams.intake.ports import IntakeMeasures
-from streams.intake.reading import Limits
 from streams.intake.wall_clock import WallClock
 from streams.settings import Settings
 
@@ -56,12 +55,7 @@ def build_intake(
 
 def build_converter(settings: Settings) -> Converter:
     """What turns records into journal records, by the installation's limits and rates."""
-    limits = Limits(
-        max_bytes=settings.max_record_bytes,
-        future_ms=settings.future_tolerance_s * 1000,
-        guest_ids=settings.guest_customer_ids,
-    )
-    return Converter(limits=limits, rates=build_rates(settings), version=version("rfm-streams"))
+    return Converter(limits=limits_of(settings), rates=build_rates(settings), version=VERSION)
 
 
 def intake_settings(settings: Settings) -> IntakeSettings:

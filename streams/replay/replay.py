@@ -37,6 +37,8 @@ _RULES_VERSION = 1
 # Events between two drains: enough to make a batch worth its while, little enough to hold.
 CHUNK = 10_000
 _TELL_EVERY = 1_000
+# A cycle that only begins a recovery decides nothing; this many in a row mean that it stands still.
+_IDLE_LIMIT = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,7 @@ class Replay:
             self._cycle.run_once()
             after = self._broker.committed.get(_PARTITION, 0), len(self._broker.outputs)
             idle = idle + 1 if after == before else 0
-            if idle > 1_000:
+            if idle > _IDLE_LIMIT:
                 raise BrokenInvariant(f"the replay stands still at record {after[0]} of {end}")
             for topic, records in self._broker.take_outputs().items():
                 for record in records:

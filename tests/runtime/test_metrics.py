@@ -20,7 +20,7 @@ from streams.metrics.decide import DecideMetrics
 from streams.metrics.definition import BulkHistogram, MetricDefinition, Role
 from streams.metrics.intake import IntakeMetrics
 from streams.metrics.shared import coarse_reason
-from streams.processes.clocks import check_clock, difference_s
+from streams.runtime.clock_check import check_clock, difference_s
 from streams.runtime.cycle import Cycle, CycleSettings
 from streams.runtime.partition import Partition
 from tests.core.story import rules_document

@@ -16,7 +16,7 @@ from streams.bootstrap import ensure_rules, ensure_topics
 from streams.errors import Fenced, RfmError
 from streams.settings import Settings, load_settings
 from tests.soak.reading import Reading
-from tests.soak.worker import Life, Point, live
+from tests.soak.worker import Life, Point, exit_line, live
 
 # Workers are forked from a server that has imported everything and holds no client: a start costs
 # some 50 ms instead of a second and more.
@@ -58,6 +58,11 @@ steps:
 }
 CART_ABANDONED_AFTER_S = 1.5
 RECENCY_LIMITS_S = (1, 2, 3, 4)
+
+
+# What multiprocessing says where it does not know how a process ended.
+_UNTOLD = 255
+_OWN_CODES = (0, 1, 2, 3, 4, 70)
 
 
 class WorkerStopped(AssertionError):
@@ -136,7 +141,13 @@ class Worker:
     @property
     def exit_code(self) -> int | None:
         """None while it lives; negative for a signal."""
-        return self._process.exitcode
+        code = self._process.exitcode
+        if code != _UNTOLD:
+            return code
+        # The fork server sometimes loses what it was told; the log has it, unless it was a signal.
+        text = self.log.read_text() if self.log.exists() else ""
+        told = (known for known in _OWN_CODES if exit_line(self.pid, known) in text)
+        return next(told, -signal.SIGKILL)
 
     @property
     def is_stopped(self) -> bool:

@@ -8,7 +8,13 @@ import pytest
 
 from streams.intake.cycle import ORDER as INTAKE_ORDER
 from streams.runtime.cycle import ORDER as DECIDE_ORDER
-from tests.soak.schedules import Crashes, Pause, Servers, run_side_by_side
+from tests.soak.schedules import (
+    Crashes,
+    Pause,
+    Servers,
+    demand_none,
+    run_side_by_side,
+)
 from tests.soak.seeds import draw_seed
 from tests.soak.worker import RECOVER, Point
 
@@ -69,32 +75,32 @@ def pauses() -> list[Pause]:
 
 def test_a_crash_at_any_step_changes_nothing(running: Servers) -> None:
     """Given a few hundred events; when the worker dies at a step; then nothing is lost or twice."""
-    assert run_side_by_side(single_crashes(), running, draw_seed()) == {}
+    demand_none(run_side_by_side(single_crashes(), running, draw_seed()))
 
 
 def test_two_crashes_in_a_row_change_nothing(running: Servers) -> None:
     """The same for some pairs of steps; the long run takes all of them."""
     seed = draw_seed()
     some = Random(seed).sample(pairs(), SAMPLED_PAIRS)
-    assert run_side_by_side(some, running, seed) == {}
+    demand_none(run_side_by_side(some, running, seed))
 
 
 def test_a_zombie_changes_nothing(running: Servers) -> None:
     """Given a worker asleep at a step and another that went on; when it wakes; then it is refused."""
     seed = draw_seed()
     some = Random(seed).sample(pauses(), SAMPLED_PAUSES)
-    assert run_side_by_side(some, running, seed) == {}
+    demand_none(run_side_by_side(some, running, seed))
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 def test_all_pairs_of_crashes(running: Servers) -> None:
     """Every pair."""
-    assert run_side_by_side(pairs(), running, draw_seed()) == {}
+    demand_none(run_side_by_side(pairs(), running, draw_seed()))
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 def test_all_zombies(running: Servers) -> None:
     """Every step, under the same name and under another."""
-    assert run_side_by_side(pauses(), running, draw_seed()) == {}
+    demand_none(run_side_by_side(pauses(), running, draw_seed()))

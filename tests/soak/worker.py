@@ -209,6 +209,11 @@ def _build(life: Life, settings: Settings) -> tuple[Callable[[], int], Callable[
     return decider.cycle.run_once, decider.close
 
 
+def exit_line(pid: int, code: int) -> str:
+    """How the log tells the end of a process that was not killed."""
+    return f"process {pid} exits with {code}"
+
+
 def live(life: Life, log: Path) -> None:
     """Live in a process of its own, which ends with its parent. Output goes to `log`."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -216,7 +221,7 @@ def live(life: Life, log: Path) -> None:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     code = run(life)
-    sys.stderr.flush()
+    say(exit_line(os.getpid(), code))
     # Clients may hang on their way out; everything that matters is committed or is not.
     os._exit(code)
 
