@@ -136,7 +136,7 @@ def _record(state: CustomerState, event: CustomerEvent, moment: Moment, late: bo
     match event:
         case OrderPlaced():
             recorded = record_order(state, event)
-            if recorded:
+            if recorded and (state.carts or state.runs):
                 settled = carts.carts_ended_by(state, event)
                 progress.end_on_order(state, settled, moment)
                 for cart_id in settled:
