@@ -21,7 +21,8 @@ from streams.core.rules import compile_rules
 from streams.errors import Transient, UsageError
 from streams.intake.reading import Limits
 from streams.rules.files import rules_text
-from streams.runtime.cycle import Cycle, CycleSettings, Measures, Step
+from streams.runtime.cycle import Cycle
+from streams.runtime.steps import CycleSettings, Measures, Step
 from streams.settings import Settings
 
 

@@ -12,8 +12,8 @@ from streams.bootstrap import Decider, build_decider, names_of
 from streams.cli.main import run
 from streams.insights.topic_reader import TopicReader
 from streams.ports import Outcome
-from streams.runtime.cycle import Batch
 from streams.runtime.partition import Partition
+from streams.runtime.steps import Batch
 from streams.settings import Settings
 
 DEADLINE_S = 60.0

@@ -9,8 +9,8 @@ from streams.bootstrap import Decider, build_decider
 from streams.errors import Fenced, Transient
 from streams.metrics.decide import DecideMetrics
 from streams.runtime.clock_check import check_clock, difference_s
-from streams.runtime.cycle import Step
 from streams.runtime.partition import Phase
+from streams.runtime.steps import Step
 from streams.settings import Settings
 
 SHOW_EVERY_S = 1.0

@@ -12,8 +12,8 @@ from streams.core.outputs import ActionCancelled, ActionRequested, Message, Segm
 from streams.metrics import catalogue as c
 from streams.metrics.shared import SharedMetrics, remove_series
 from streams.ports import Clock, Outcome
-from streams.runtime.cycle import Batch
 from streams.runtime.partition import Partition, Phase
+from streams.runtime.steps import Batch
 
 JOURNAL = "rfm.journal"
 

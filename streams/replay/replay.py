@@ -28,8 +28,9 @@ from streams.core.state import CustomerState
 from streams.errors import BrokenInvariant, Rejected
 from streams.files.events import Event
 from streams.intake.reading import Limits, read_record
-from streams.runtime.cycle import Cycle, CycleSettings
+from streams.runtime.cycle import Cycle
 from streams.runtime.measures import NoMeasures
+from streams.runtime.steps import CycleSettings
 
 _GENERATION = "replay"
 _PARTITION = 0

@@ -5,12 +5,9 @@ a worker at every one of them. A step that returns False ends the cycle early, w
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Protocol
 
 from streams.codec.journal import EVENT_TYPES, decode_input, encode_input
-from streams.codec.outputs import Message, OutputEncoder, dead_letter_of
+from streams.codec.outputs import OutputEncoder, dead_letter_of
 from streams.codec.partition import (
     PARTITION_KEY,
     RULES_KEY,
@@ -22,88 +19,24 @@ from streams.codec.partition import (
 )
 from streams.codec.state import decode_state, encode_state
 from streams.core.inputs import CustomerEvent, Input, Tick
-from streams.core.rules import compile_rules
 from streams.core.state import CustomerState
 from streams.errors import BrokenInvariant, ForeignStore, Transient, UnknownOutcome
 from streams.ports import (
     Clock,
     JournalLog,
     Outcome,
-    Polled,
     PositionChanged,
     StateLog,
     StateStore,
     StoreWrite,
 )
-from streams.runtime.batch import MAX_TIMERS, BatchDecider, Decided
+from streams.runtime.batch import BatchDecider, Decided
 from streams.runtime.partition import Partition, Phase
-from streams.runtime.recovery import Recovered, Recovery, StoreMovedError
+from streams.runtime.recoveries import Recoveries
+from streams.runtime.steps import ORDER, Batch, CycleSettings, Measures, Step
 
 JOURNAL = "rfm.journal"
 STATE = "rfm.state"
-
-
-class Step(StrEnum):
-    """The steps of a cycle, each an I/O boundary or the pure part between two."""
-
-    POLL = "poll"
-    PREFETCH = "prefetch"
-    APPLY = "apply"
-    BEGIN = "begin"
-    PUBLISH = "publish"
-    POSITIONS = "positions"
-    COMMIT = "commit"
-    STORE = "store"
-    ADOPT = "adopt"
-
-
-ORDER: tuple[Step, ...] = tuple(Step)
-
-
-@dataclass(slots=True, frozen=True, kw_only=True)
-class CycleSettings:
-    """Bounds of a cycle; the reasons stand with the settings of the same names."""
-
-    max_records: int = 10_000
-    max_timers: int = MAX_TIMERS
-    poll_timeout_s: float = 0.02
-    cached_states: int = 200_000
-    tick_every_ms: int = 100
-    check_store_every_s: float = 5.0
-    retry_after_s: float = 0.5
-    ticks: bool = True
-
-
-@dataclass(slots=True)
-class Batch:
-    """What one cycle carries from step to step."""
-
-    polled: Polled = field(default_factory=Polled)
-    inputs: dict[int, list[tuple[int, Input]]] = field(default_factory=dict)
-    working: dict[int, dict[str, CustomerState]] = field(default_factory=dict)
-    decided: dict[int, Decided] = field(default_factory=dict)
-    ticks: list[int] = field(default_factory=list)
-    messages: list[Message] = field(default_factory=list)
-    writes: dict[int, StoreWrite] = field(default_factory=dict)
-    receipts: dict[int, int] = field(default_factory=dict)
-    in_transaction: bool = False
-
-    @property
-    def partitions(self) -> set[int]:
-        """Every partition this batch touches."""
-        return {*self.inputs, *self.ticks}
-
-
-class Measures(Protocol):
-    """What the cycle tells about itself."""
-
-    def polled(self, batch: Batch) -> None: ...
-    def committed(self, batch: Batch, seconds: float) -> None: ...
-    def aborted(self, reason: str) -> None: ...
-    def guarded(self, outcome: Outcome, seconds: float) -> None: ...
-    def recovering(self, partition: int, progress: float) -> None: ...
-    def recovered(self, partition: int) -> None: ...
-    def owned(self, partitions: dict[int, Partition]) -> None: ...
 
 
 class Cycle:
@@ -140,10 +73,9 @@ class Cycle:
             Step.ADOPT: self._adopt,
         }
         self.partitions: dict[int, Partition] = {}
-        self._recoveries: dict[int, Recovery] = {}
-        self._retry_at_s: dict[int, float] = {}
-        self._must_renew = False
-        self._renew_at_s = 0.0
+        self._recoveries = Recoveries(
+            log, state_log, store, clock, measures, settings, self.partitions
+        )
         self._encoders: dict[str, OutputEncoder] = {}
 
     @property
@@ -153,7 +85,7 @@ class Cycle:
 
     def run_once(self) -> int:
         """One cycle; returns the number of records decided. Raises only what must stop the worker."""
-        self._recover()
+        self._recoveries.step()
         batch = Batch()
         try:
             for step in self._order:
@@ -164,7 +96,7 @@ class Cycle:
             # The old producer may or may not have committed. A new one ends its transaction, and
             # what came of it stands in rfm.state.
             self._measures.aborted(f"unknown outcome: {error}")
-            self._renew_soon()
+            self._recoveries.renew()
             return 0
         except Transient as error:
             self._give_up(batch, error)
@@ -173,22 +105,19 @@ class Cycle:
 
     def close(self) -> None:
         """Let go of what recoveries hold."""
-        for recovery in self._recoveries.values():
-            recovery.close()
-        self._recoveries.clear()
+        self._recoveries.close()
 
     # -- the steps -------------------------------------------------------------------------------
 
     def _poll(self, batch: Batch) -> bool:
         settings = self._settings
-        waiting = self._recoveries.keys() - self._retry_at_s.keys()
-        timeout_s = 0.0 if waiting else settings.poll_timeout_s
+        timeout_s = 0.0 if self._recoveries.has_work else settings.poll_timeout_s
         polled = batch.polled = self._log.poll(settings.max_records, timeout_s)
         for number in polled.lost:
-            self._drop(number)
+            self._recoveries.drop(number)
         for number in polled.gained:
-            self._drop(number)
-            self._send_to_recovery(self.partitions.setdefault(number, Partition(number)))
+            self._recoveries.drop(number)
+            self._recoveries.begin(self.partitions.setdefault(number, Partition(number)))
         for number, records in polled.records.items():
             partition = self.partitions[number]
             if partition.phase is not Phase.READY:
@@ -214,7 +143,7 @@ class Cycle:
             try:
                 batch.working[number] = self._fetch_states(partition, inputs)
             except PositionChanged as error:
-                self._send_to_recovery(partition)
+                self._recoveries.begin(partition)
                 raise Transient(f"partition {number}: {error}") from error
         return True
 
@@ -274,7 +203,7 @@ class Cycle:
             self._log.begin()
         except Transient:
             # A producer that cannot begin has no transaction that an abort would mend.
-            self._renew_soon()
+            self._recoveries.renew()
             raise
         batch.in_transaction = True
         return True
@@ -309,9 +238,9 @@ class Cycle:
     def _publish_states(self, number: int, decided: Decided) -> StoreWrite:
         states: list[tuple[str, bytes]] = []
         timers: list[tuple[str, int | None]] = []
-        publish = self._log.publish
+        publish, working = self._log.publish, decided.working
         for customer_id in decided.changed:
-            state = decided.working[customer_id]
+            state = working[customer_id]
             value = encode_state(state)
             states.append((customer_id, value))
             timers.append((customer_id, state.next_due_ms))
@@ -360,7 +289,7 @@ class Cycle:
                 outcome = self._store.apply(write)
             except Transient:
                 # Committed, but the store does not have it: recovery reads it from rfm.state.
-                self._send_to_recovery(self.partitions[number])
+                self._recoveries.begin(self.partitions[number])
                 continue
             self._measures.guarded(outcome, self._clock.monotonic_s() - started_s)
             if outcome is Outcome.FOREIGN:
@@ -369,7 +298,7 @@ class Cycle:
                     "`rfm-streams redis rebuild` if this journal is the right one"
                 )
             if outcome not in (Outcome.APPLIED, Outcome.ALREADY):
-                self._send_to_recovery(self.partitions[number])
+                self._recoveries.begin(self.partitions[number])
         return True
 
     def _adopt(self, batch: Batch) -> bool:
@@ -426,7 +355,7 @@ class Cycle:
             try:
                 self._look_ahead(partition)
             except (PositionChanged, Transient):
-                self._send_to_recovery(partition)
+                self._recoveries.begin(partition)
 
     def _look_ahead(self, partition: Partition) -> None:
         number, base = partition.number, partition.base
@@ -446,88 +375,11 @@ class Cycle:
             try:
                 self._log.abort()
             except UnknownOutcome:
-                self._renew_soon()
+                self._recoveries.renew()
         for number in batch.partitions:
             partition = self.partitions.get(number)
             if partition is None or partition.phase is not Phase.READY:
                 continue
             # The states of this batch have left the cache, and the timers were popped: both are
             # read anew.
-            self._send_to_recovery(partition)
-
-    def _renew_soon(self) -> None:
-        """Read every partition back from what is committed, under a new producer."""
-        self._must_renew = True
-        for partition in self.partitions.values():
-            self._send_to_recovery(partition)
-
-    def _send_to_recovery(self, partition: Partition) -> None:
-        partition.forget()
-        self._log.halt(partition.number)
-        recovery = self._recoveries.pop(partition.number, None)
-        if recovery is not None:
-            recovery.close()
-        self._recoveries[partition.number] = self._new_recovery(partition.number)
-
-    def _new_recovery(self, number: int) -> Recovery:
-        return Recovery(number, self._log.committed, self._state_log, self._store)
-
-    def _drop(self, number: int) -> None:
-        self.partitions.pop(number, None)
-        self._retry_at_s.pop(number, None)
-        recovery = self._recoveries.pop(number, None)
-        if recovery is not None:
-            recovery.close()
-
-    # -- recovery --------------------------------------------------------------------------------
-
-    def _recover(self) -> None:
-        """One bounded piece of work for each partition that is being recovered."""
-        now_s = self._clock.monotonic_s()
-        if self._must_renew and not self._renew(now_s):
-            return
-        for number, recovery in list(self._recoveries.items()):
-            if self._retry_at_s.get(number, 0.0) > now_s:
-                continue
-            self._retry_at_s.pop(number, None)
-            try:
-                recovered = recovery.step(self._settings.poll_timeout_s)
-                self._measures.recovering(number, recovery.progress)
-                if recovered is not None:
-                    self._activate(number, recovered)
-            except (Transient, StoreMovedError) as error:
-                self._measures.aborted(f"recovery: {error}")
-                recovery.close()
-                self._recoveries[number] = self._new_recovery(number)
-                self._retry_at_s[number] = now_s + self._settings.retry_after_s
-
-    def _renew(self, now_s: float) -> bool:
-        """A new producer; nothing is recovered, so nothing decided, before there is one."""
-        if now_s < self._renew_at_s:
-            return False
-        try:
-            self._log.renew()
-        except Transient as error:
-            self._measures.aborted(f"new producer: {error}")
-            self._renew_at_s = now_s + self._settings.retry_after_s
-            return False
-        self._must_renew = False
-        return True
-
-    def _activate(self, number: int, recovered: Recovered) -> None:
-        partition = self.partitions[number]
-        record, rules = recovered.record, recovered.rules
-        if record is not None and record.rules_version != (rules.version if rules else 0):
-            raise BrokenInvariant(
-                f"partition {number} decides by rules version {record.rules_version}, but "
-                f"rfm.state holds version {rules.version if rules else 0}"
-            )
-        partition.base = recovered.base
-        partition.journal_offset = record.journal_offset if record is not None else 0
-        partition.time_ms = record.time_ms if record is not None else 0
-        partition.rules = compile_rules(rules.rules, rules.version) if rules is not None else None
-        self._log.start(number, partition.journal_offset)
-        partition.phase = Phase.READY
-        partition.checked_at_s = 0.0
-        del self._recoveries[number]
-        self._measures.recovered(number)
+            self._recoveries.begin(partition)

@@ -1,8 +1,8 @@
 """Measures that nobody looks at, for replays and tools."""
 
 from streams.ports import Outcome
-from streams.runtime.cycle import Batch
 from streams.runtime.partition import Partition
+from streams.runtime.steps import Batch
 
 
 class NoMeasures:

@@ -137,7 +137,8 @@ def main() -> int:
         check(compose, arguments.kafka_kills)
     except CheckFailedError as failure:
         console.print(f"[red]FAILED[/red] {failure}", soft_wrap=True)
-        console.print(compose.run("logs", "--tail", "30"), markup=False, highlight=False)
+        logs = compose.run("logs", "--no-color", "--tail", "30")
+        console.print(logs, markup=False, highlight=False, soft_wrap=True)
         return 1
     finally:
         if not arguments.keep:

@@ -18,7 +18,7 @@ from streams.adapters.redis import keys
 from streams.cli.rules_text import describe_rules, map_grid
 from streams.core.rules import compile_rules
 from streams.rules.files import rules_text
-from streams.runtime.cycle import ORDER
+from streams.runtime.steps import ORDER
 from streams.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ from schemas.registry import INBOUND_TYPES, OUTBOUND
 from schemas.topics import TOPICS
 from streams import errors
 from streams.cli.main import run
-from streams.runtime.cycle import ORDER
+from streams.runtime.steps import ORDER
 from streams.settings import PREFIX, Settings, load_settings
 from tests.contract import doc_tables
 from tests.contract.documents import (

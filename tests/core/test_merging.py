@@ -23,8 +23,9 @@ from streams.core.inputs import (
     RulesApplied,
 )
 from streams.core.state import Consent, CustomerState, Folded, Order, Remnant
-from streams.runtime.cycle import Cycle, CycleSettings
+from streams.runtime.cycle import Cycle
 from streams.runtime.measures import NoMeasures
+from streams.runtime.steps import CycleSettings
 from tests.core.story import DAY, T0, rules_document
 
 

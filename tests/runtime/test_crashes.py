@@ -1,5 +1,6 @@
 """Killed before any step, and before any pair of steps: nothing missing, nothing twice."""
 
+import contextlib
 from collections.abc import Callable
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from streams.adapters.memory import MemoryLog, MemoryStateStore
 from streams.errors import BrokenInvariant, Fenced, ForeignStore, Transient, UnknownOutcome
 from streams.ports import Outcome, StoreWrite
-from streams.runtime.cycle import Batch, Cycle, Step
+from streams.runtime.cycle import Cycle
+from streams.runtime.steps import Batch, Step
 from tests.runtime.journals import eventful
 from tests.runtime.world import World
 
@@ -285,10 +287,8 @@ def test_control_a_store_written_before_the_commit_is_ahead_of_the_log() -> None
     noticed = 0
     for at in range(count_steps()):
         world = World().journal(eventful())
-        try:
+        with contextlib.suppress(Killed):
             world.worker(observe=killer(at), max_records=BATCH, cycle=StoresFirst).run_to_end()
-        except Killed:
-            pass
         try:
             world.worker(max_records=BATCH).run_to_end()
             world.check()

@@ -21,8 +21,9 @@ from streams.metrics.definition import BulkHistogram, MetricDefinition, Role
 from streams.metrics.intake import IntakeMetrics
 from streams.metrics.shared import coarse_reason
 from streams.runtime.clock_check import check_clock, difference_s
-from streams.runtime.cycle import Cycle, CycleSettings
+from streams.runtime.cycle import Cycle
 from streams.runtime.partition import Partition
+from streams.runtime.steps import CycleSettings
 from tests.core.story import rules_document
 from tests.runtime.world import World
 

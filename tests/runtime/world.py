@@ -16,8 +16,9 @@ from streams.codec.outputs import Message
 from streams.codec.partition import decode_partition
 from streams.core.inputs import Input
 from streams.ports import Outcome
-from streams.runtime.cycle import ORDER, Batch, Cycle, CycleSettings, Step
+from streams.runtime.cycle import Cycle
 from streams.runtime.partition import Partition
+from streams.runtime.steps import ORDER, Batch, CycleSettings, Step
 from tests.runtime.oracle import fold
 
 GENERATION = "rfm.journal.g1"

@@ -236,10 +236,17 @@ def drain(
                 workers[place] = Worker(installation, worker.role, worker.instance)
         left = (reading.what_intake_has_left() if with_intake else None) or reading.what_is_left()
         quiet = 0 if left else quiet + 1
-        assert time.monotonic() < deadline, f"not done after {timeout_s:g} s: {left}\n" + "\n".join(
-            f"--- {one.role} {one.instance}\n{one.tail()}" for one in workers
-        )
+        if left and time.monotonic() > deadline:
+            raise AssertionError(_stuck(workers, f"not done after {timeout_s:g} s: {left}"))
         time.sleep(0.15)
+
+
+def _stuck(workers: list[Worker], what: str) -> str:
+    """Say what everybody was doing: the end of each log, stacks included."""
+    for worker in workers:
+        worker.signal(signal.SIGUSR1)
+    time.sleep(1.0)
+    return "\n".join([what, *(f"--- {one.role} {one.instance}\n{one.tail()}" for one in workers)])
 
 
 def settle(

@@ -22,8 +22,9 @@ from streams.codec.partition import (
     decode_partition,
 )
 from streams.codec.state import decode_state
-from streams.runtime.cycle import Cycle, CycleSettings
+from streams.runtime.cycle import Cycle
 from streams.runtime.measures import NoMeasures
+from streams.runtime.steps import CycleSettings
 
 OUTPUT_TOPICS = (SEGMENT_CHANGES, ACTIONS)
 _SHOWN = 5

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from streams.intake.cycle import ORDER as INTAKE_ORDER
-from streams.runtime.cycle import ORDER as DECIDE_ORDER
+from streams.runtime.steps import ORDER as DECIDE_ORDER
 from tests.soak.schedules import (
     Crashes,
     Pause,

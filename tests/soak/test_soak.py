@@ -68,7 +68,7 @@ def soak(
         troubles.run()
         published = load.end()
         with Reading(installation.settings) as reading:
-            settle(installation, reading, troubles.workers, 180, with_intake=True)
+            settle(installation, reading, troubles.workers, 120, with_intake=True)
             print(f"{troubles.restarts} restarts, {published.total()} events, {reading.summary()}")
             assert reading.complaints(published) == []
             assert min(reading.count_said().values()) > CUSTOMERS

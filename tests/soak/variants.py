@@ -14,7 +14,8 @@ from streams.adapters.redis.store import connect
 from streams.adapters.system_clock import SystemClock
 from streams.bootstrap import Decider, build_decider, cycle_settings, names_of
 from streams.ports import Outcome, StoreWrite
-from streams.runtime.cycle import ORDER, Batch, Cycle, Measures, Step
+from streams.runtime.cycle import Cycle
+from streams.runtime.steps import ORDER, Batch, Measures, Step
 from streams.settings import Settings
 
 __all__ = ["GUARD_OFF", "NO_METADATA", "STORE_FIRST", "VARIANTS", "build"]

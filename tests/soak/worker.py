@@ -12,10 +12,12 @@ Exit codes are those of streams/errors.py; 0 after SIGTERM.
 
 import argparse
 import ctypes
+import faulthandler
 import json
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -31,14 +33,16 @@ from streams.intake.build import build_intake
 from streams.intake.cycle import ORDER as INTAKE_ORDER
 from streams.intake.ports import Source
 from streams.ports import Outcome
-from streams.runtime.cycle import ORDER as DECIDE_ORDER
-from streams.runtime.cycle import Batch
 from streams.runtime.measures import NoMeasures
+from streams.runtime.steps import ORDER as DECIDE_ORDER
+from streams.runtime.steps import Batch
 from streams.settings import Settings, load_settings
 from tests.soak import variants
 
 RECOVER = "recover"
 _PR_SET_PDEATHSIG = 1
+# Longer than any call of a cycle may take, 15 s.
+HANG_S = 20
 
 
 class Point(NamedTuple):
@@ -170,11 +174,40 @@ class Life:
     session_timeout_ms: int | None = None
 
 
+class Watchdog:
+    """Ends this process when a cycle hangs, as the product's own does, only sooner.
+
+    librdkafka 2.16 can wait for ever for a group coordinator that went away, whatever time-out its
+    `send_offsets_to_transaction` was given (its issues 5456 and 5511). Looks are counted, not
+    seconds, so that time asleep under SIGSTOP is no silence.
+    """
+
+    def __init__(self) -> None:
+        self._beats = 0
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def beat(self) -> None:
+        """A cycle has ended."""
+        self._beats += 1
+
+    def _watch(self) -> None:
+        silent, seen = 0, -1
+        while silent < HANG_S:
+            time.sleep(1.0)
+            silent, seen = (silent + 1 if self._beats == seen else 0), self._beats
+        say("hangs, and ends the hard way:")
+        faulthandler.dump_traceback(all_threads=True)
+        say(exit_line(os.getpid(), RfmError.exit_code))
+        os._exit(RfmError.exit_code)
+
+
 def run(life: Life) -> int:
     """Live; returns the exit code."""
     stopping: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _frame: stopping.append(number))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The harness asks so where nothing goes on any more.
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
     if life.session_timeout_ms is not None:
         kafka_config.SESSION_TIMEOUT_MS = life.session_timeout_ms
         kafka_config.TRANSACTION_TIMEOUT_MS = 2 * life.session_timeout_ms
@@ -182,8 +215,10 @@ def run(life: Life) -> int:
     say(f"{life.role} {life.instance} begins, process {os.getpid()}: {life.variant or 'as it is'}")
     try:
         run_once, close = _build(life, settings)
+        watchdog = Watchdog()
         while not stopping:
             run_once()
+            watchdog.beat()
         close()
     except RfmError as error:
         say(traceback.format_exc())
