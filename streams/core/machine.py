@@ -185,8 +185,14 @@ def _say_too_old(state: CustomerState, cart_id: str, moment: Moment) -> None:
     for campaign in moment.rules.cart_campaigns if moment.starts_campaigns else ():
         moment.outputs.append(
             ActionSuppressed(
+                # The same old event may come again long after it is forgotten: then it is held back
+                # once more, at another instant.
                 event_id=stable_id(
-                    "late_event", state.customer_id, campaign.name, moment.cause.event_id or ""
+                    "late_event",
+                    state.customer_id,
+                    campaign.name,
+                    moment.cause.event_id or "",
+                    str(moment.now_ms),
                 ),
                 customer_id=state.customer_id,
                 campaign=campaign.name,
