@@ -18,7 +18,7 @@ from streams.adapters.topics import CreationReport, create_topics
 from streams.codec.partition import RulesRecord
 from streams.codec.rates import Rates
 from streams.core.rules import compile_rules
-from streams.errors import Transient, UsageError
+from streams.errors import Fenced, Transient, UsageError
 from streams.intake.reading import Limits
 from streams.rules.files import rules_text
 from streams.runtime.cycle import Cycle
@@ -116,7 +116,8 @@ def rules_time_ms(settings: Settings) -> int:
     return SystemClock().now_ms() if settings.clock == "wall" else 0
 
 
-@stamina.retry(on=Transient, attempts=20, timeout=30.0)
+# Fenced: another process journaled the first rules at the same moment, and they are there now.
+@stamina.retry(on=(Transient, Fenced), attempts=20, timeout=30.0)
 def ensure_rules(settings: Settings) -> RulesRecord:
     """The rules in force; on the very first start those of the settings become version 1."""
     text = rules_text(settings)

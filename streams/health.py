@@ -7,6 +7,7 @@ and Redis answer. Both give JSON with the reasons; 200 or 503.
 import json
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CollectorRegistry
@@ -119,11 +120,14 @@ def _handler(registry: CollectorRegistry, health: Health) -> type[BaseHTTPReques
                 )
 
         def _reply(self, status: int, content_type: str, body: bytes) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", content_type)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            # An asker with a short time limit may be gone by now, which is its affair.
+            with suppress(ConnectionError):
+                self.send_response(status)
+                self.send_header("Content-Type", content_type)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+                self.wfile.flush()
 
         def log_message(self, *_arguments: object) -> None:
             """Scrapes every few seconds are no news."""

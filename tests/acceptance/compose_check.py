@@ -48,7 +48,8 @@ DOWN_S = 3.0
 # Each service is left alone so long before the next one goes: transactions are under way again.
 WELL_S = 4.0
 FILE_ORDERS = 2_000
-CUSTOMERS = 400
+# So many that segments still change at the end, a few orders each.
+CUSTOMERS = 5_000
 PAUSE_BETWEEN_ORDERS_S = 0.01
 # Process 1 of each container is Docker's init; its children are the program.
 KILL_PROGRAM = "kill -9 $(cat /proc/1/task/1/children)"
@@ -63,7 +64,7 @@ class Published:
 
     def order(self, dice: random.Random, age: timedelta) -> tuple[str, str]:
         """Give one more order by a random customer: the key and the event's JSON."""
-        customer_id = f"customer-{dice.randrange(CUSTOMERS):04d}"
+        customer_id = f"customer-{dice.randrange(CUSTOMERS):05d}"
         amount_minor = dice.randrange(100, 30_000)
         number = len(self.event_ids)
         event_id = f"event-{number:07d}"

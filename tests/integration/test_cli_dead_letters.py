@@ -7,10 +7,12 @@ import pytest
 from confluent_kafka import Message, Producer
 
 from streams.adapters.kafka.config import producer_config
+from streams.adapters.kafka.state_log import KafkaStateLog
 from streams.bootstrap import names_of
 from streams.insights.topic_reader import TopicReader
 from streams.settings import Settings, load_settings
 from tests.command_line import run_command
+from tests.waiting import wait_until
 
 ABOUT = {
     "dlq.topic": "shop.orders",
@@ -66,9 +68,20 @@ def bury(settings: Settings, *letters: tuple[bytes | None, dict[str, str]]) -> N
 
 
 def arrived(settings: Settings, topic: str = "shop.orders") -> list[Message]:
-    """Everything that is committed in a public topic."""
-    reader = TopicReader(settings.kafka_config(), names_of(settings).topic(topic))
+    """Everything that is committed in a public topic, once no transaction is under way there."""
+    physical = names_of(settings).topic(topic)
+    reader = TopicReader(settings.kafka_config(), physical)
+    ends = KafkaStateLog(settings.kafka_config(), physical)
     try:
+        # A commit is acknowledged a moment before its marker stands in the partition.
+        wait_until(
+            lambda: all(
+                reader.bounds(number).end == ends.end(number)
+                for number in range(settings.partitions)
+            ),
+            20,
+            f"the transactions in {physical} have ended",
+        )
         return [
             message
             for number in range(settings.partitions)
@@ -76,6 +89,7 @@ def arrived(settings: Settings, topic: str = "shop.orders") -> list[Message]:
         ]
     finally:
         reader.close()
+        ends.close()
 
 
 def headers_of(message: Message) -> dict[str, str]:

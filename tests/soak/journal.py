@@ -14,6 +14,8 @@ from streams.core import inputs
 from streams.settings import Settings
 
 SOURCE = "shop.orders"
+# Short, so that no timer is due, and no tick comes between, before all events are in the journal.
+SPREAD_MS = 300
 CONSENT_GRANTED = 0.75
 DUPLICATE = 0.08
 KINDS = (
@@ -49,7 +51,7 @@ class _Pen:
 
 
 def draw_events(seed: int, count: int, customers: int) -> list[inputs.CustomerEvent]:
-    """Events of the last two seconds up to now, with carts, returns, duplicates and erasures."""
+    """Events of this very moment, with carts, returns, duplicates and erasures."""
     rng = Random(seed)
     now_ms = time.time_ns() // 1_000_000
     write = _Pen(now_ms)
@@ -59,7 +61,7 @@ def draw_events(seed: int, count: int, customers: int) -> list[inputs.CustomerEv
         write(
             inputs.ConsentChanged,
             customer_id,
-            now_ms - 2_000,
+            now_ms - SPREAD_MS,
             channel="email",
             granted=rng.random() < CONSENT_GRANTED,
         )
@@ -70,7 +72,7 @@ def draw_events(seed: int, count: int, customers: int) -> list[inputs.CustomerEv
         if rng.random() < DUPLICATE:
             drawn.append(rng.choice(drawn))
         else:
-            drawn.append(_draw(rng, write, who, now_ms - rng.randrange(2_000), orders[who]))
+            drawn.append(_draw(rng, write, who, now_ms - rng.randrange(SPREAD_MS), orders[who]))
     return drawn
 
 

@@ -1,6 +1,7 @@
 """Crashes and pauses at named places, each in an installation of its own, several side by side."""
 
 import signal
+import time
 import uuid
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.soak.harness import Installation, Worker, install, settle, wait_until
+from tests.soak.harness import POLL_S, Installation, Worker, install, settle, wait_until
 from tests.soak.journal import append, draw_events
 from tests.soak.public import publish_events
 from tests.soak.reading import Reading
@@ -25,6 +26,8 @@ SHORT_SESSION_MS = 2_500
 # Under its own name a double takes over at once; the sleeper must not lose its session meanwhile, or
 # it would join again as somebody new. Its next heartbeat, at most 9 s away, tells it.
 LONG_SESSION_MS = 30_000
+# More than the 5 s after which an idle owner looks at Redis.
+WAKING_S = 7.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +81,14 @@ class Pause:
     """One is paused, another takes over and finishes the work, and the first goes on as a zombie.
 
     The other has the same name and so takes over at once, or another name and waits for the session
-    to time out; `variant` is what the first one is.
+    to time out; `variant` is what the first one is. `dies_at`: a point soon after it woke.
     """
 
     role: str
     point: Point
     same_name: bool
     variant: str | None = None
+    dies_at: Point | None = None
 
     def __str__(self) -> str:
         who = "its double" if self.same_name else "another"
@@ -96,7 +100,13 @@ class Pause:
         session = {"session_timeout_ms": LONG_SESSION_MS if self.same_name else SHORT_SESSION_MS}
         workers = _helpers(installation, self.role)
         first = Worker(
-            installation, self.role, "a", pause_at=self.point, variant=self.variant, **session
+            installation,
+            self.role,
+            "a",
+            pause_at=self.point,
+            crash_at=self.dies_at,
+            variant=self.variant,
+            **session,
         )
         try:
             published = _feed(installation, self.role, first, seed)
@@ -115,15 +125,16 @@ class Pause:
                 worker.kill()
 
     def _wait_for_sign(self, worker: Worker) -> None:
-        """Until the zombie has done what it can: committed, failed, or ended."""
+        """Wait until the zombie has done what it can: committed, failed, or ended."""
         if self.same_name:
             worker.wait_for_end()
         else:
-            wait_until(
-                lambda: "resumed, then" in worker.tail() or worker.exit_code is not None,
-                60,
-                f"a sign of {self}",
-            )
+            # Where it slept with nothing begun, waking up leaves no sign.
+            deadline = time.monotonic() + WAKING_S
+            while time.monotonic() < deadline and worker.exit_code is None:
+                if "resumed, then" in worker.tail():
+                    return
+                time.sleep(POLL_S)
 
 
 def demand_none(found: dict[str, list[str]]) -> None:

@@ -1,7 +1,7 @@
 """One life of a processor, which may kill or pause itself at a named step.
 
     python -m tests.soak.worker decide --settings JSON --instance NAME
-        [--crash-at STEP:N | --pause-at STEP:N] [--variant NAME] [--session-timeout-ms N]
+        [--pause-at STEP:N] [--crash-at STEP:N] [--variant NAME] [--session-timeout-ms N]
 
 STEP is a step of the role's cycle. The signal comes right before STEP in the N-th cycle that does
 work, which is right after the step before it; `poll:N` is the poll behind the N-th such cycle, so
@@ -62,13 +62,10 @@ def parse_point(text: str) -> Point:
 
 
 class Trap:
-    """Sends this process a signal when its point is reached; an observer of the cycle."""
+    """Sends this process a signal when a point is reached; an observer of the cycle."""
 
-    def __init__(
-        self, point: Point | None, number: signal.Signals, order: Sequence[StrEnum]
-    ) -> None:
-        self._point = point
-        self._signal = number
+    def __init__(self, signals: dict[Point, signal.Signals], order: Sequence[StrEnum]) -> None:
+        self._signals = signals
         # A cycle works when its poll brought something, so when its second step is reached.
         self._works = str(order[1])
         self._cycles = 0
@@ -93,10 +90,10 @@ class Trap:
             say(f"resumed, then {what}")
 
     def _check(self, reached: Point) -> None:
-        if reached == self._point:
-            self._point = None
-            say(f"{self._signal.name} at {reached}")
-            os.kill(os.getpid(), self._signal)
+        number = self._signals.pop(reached, None)
+        if number is not None:
+            say(f"{number.name} at {reached}")
+            os.kill(os.getpid(), number)
             self._resumed = True
 
 
@@ -231,13 +228,13 @@ def run(life: Life) -> int:
 
 
 def _build(life: Life, settings: Settings) -> tuple[Callable[[], int], Callable[[], None]]:
-    point = life.crash_at or life.pause_at
-    number = signal.SIGKILL if life.crash_at is not None else signal.SIGSTOP
+    ends = ((life.crash_at, signal.SIGKILL), (life.pause_at, signal.SIGSTOP))
+    signals = {point: number for point, number in ends if point is not None}
     if life.role == "intake":
-        trap = Trap(point, number, INTAKE_ORDER)
+        trap = Trap(signals, INTAKE_ORDER)
         intake = build_intake(settings, life.instance, LoggedIntakeMeasures(trap), trap)
         return intake.cycle.run_once, intake.close
-    trap = Trap(point, number, DECIDE_ORDER)
+    trap = Trap(signals, DECIDE_ORDER)
     decider = variants.build(
         life.variant, settings, life.instance, LoggedMeasures(trap), trap, trap.recovering
     )
@@ -267,9 +264,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("role", choices=["decide", "intake"])
     parser.add_argument("--settings", type=json.loads, required=True, help="overrides as JSON")
     parser.add_argument("--instance", default="a")
-    points = parser.add_mutually_exclusive_group()
-    points.add_argument("--crash-at", type=parse_point, metavar="STEP:N")
-    points.add_argument("--pause-at", type=parse_point, metavar="STEP:N")
+    parser.add_argument("--crash-at", type=parse_point, metavar="STEP:N")
+    parser.add_argument("--pause-at", type=parse_point, metavar="STEP:N")
     parser.add_argument("--variant", choices=sorted(variants.VARIANTS))
     parser.add_argument("--session-timeout-ms", type=int)
     return run(Life(**vars(parser.parse_args(arguments))))

@@ -140,7 +140,7 @@ class _IntakeProducer(TransactionalProducer):
 
     def fetch_broker_time(self) -> int | None:
         """Wait for the reports of what was published; None where the tracked one did not come."""
-        self._producer.flush(_TIMEOUT_S)
+        self.flush()
         return self.broker_time_ms or None
 
 

@@ -61,7 +61,8 @@ class TransactionalProducer:
         """Commit; offsets of tracked records by partition."""
         try:
             self._producer.commit_transaction(_TIMEOUT_S)
-        except KafkaException as error:
+        except (KafkaException, SystemError) as raised:
+            error = _client_error(raised)
             cause: KafkaError = error.args[0]
             if cause.retriable() or cause.code() == KafkaError._TIMED_OUT:  # noqa: SLF001
                 raise UnknownOutcome(f"commit: {cause.str()}") from error
@@ -80,6 +81,10 @@ class TransactionalProducer:
                 _sort(error, "abort")
             raise UnknownOutcome(f"abort: {cause.str()}") from error
 
+    def flush(self) -> None:
+        """Wait until what was published is reported; the bound is a transaction's."""
+        self._serve(self._producer.flush, _TIMEOUT_S)
+
     def renew(self) -> None:
         """A new producer: its start ends whatever the old one left open."""
         old, self._producer = self._producer, self._started()
@@ -96,6 +101,13 @@ class TransactionalProducer:
         except KafkaException as error:
             _sort(error, f"start of transactional id {self._id}")
         return producer
+
+    def _serve(self, call: Callable[[float], int], timeout_s: float) -> None:
+        """Run callbacks for a while; a producer fenced meanwhile says so here."""
+        try:
+            call(timeout_s)
+        except (KafkaException, SystemError) as error:
+            _sort(_client_error(error), "delivery reports")
 
     def _produce(
         self,
@@ -117,7 +129,7 @@ class TransactionalProducer:
                     headers=headers,
                 )
             except BufferError:
-                self._producer.poll(0.05)
+                self._serve(self._producer.poll, 0.05)
             except KafkaException as error:
                 _sort(error, f"publish to {topic}")
             else:
@@ -131,6 +143,15 @@ class TransactionalProducer:
             return
         self._receipts[partition] = offset
         self.broker_time_ms = message.timestamp()[1]
+
+
+def _client_error(error: KafkaException | SystemError) -> KafkaException:
+    """The client's own error: a fatal one that strikes while a callback runs comes wrapped."""
+    if isinstance(error, KafkaException):
+        return error
+    if isinstance(error.__cause__, KafkaException):
+        return error.__cause__
+    raise error
 
 
 def _sort(error: KafkaException, doing: str) -> NoReturn:
