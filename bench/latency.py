@@ -19,7 +19,7 @@ from streams.bootstrap import names_of
 from streams.settings import Settings
 
 # What comes in while the processes start is warm-up.
-WARM_UP_S = 8.0
+WARM_UP_S = 15.0
 _QUIET_S = 3.0
 
 

@@ -234,7 +234,7 @@ def drain(
             worker.check()
             if worker.exit_code is not None:
                 workers[place] = Worker(installation, worker.role, worker.instance)
-        left = (reading.what_intake_has_left() if with_intake else None) or reading.what_is_left()
+        left = reading.what_is_left(with_intake=with_intake)
         quiet = 0 if left else quiet + 1
         if left and time.monotonic() > deadline:
             raise AssertionError(_stuck(workers, f"not done after {timeout_s:g} s: {left}"))
@@ -263,7 +263,7 @@ def settle(
         for worker in workers:
             worker.stop()
             worker.check()
-        if reading.what_is_left() is None:
+        if reading.what_is_left(with_intake=with_intake) is None:
             return
     raise AssertionError(f"it does not settle: {reading.what_is_left()}")
 

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import redis
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas.topics import TOPICS
 from streams.adapters.kafka.config import reader_config
@@ -35,6 +35,7 @@ PUBLIC_TOPICS = tuple(topic.name for topic in TOPICS if topic.role == "public")
 # A timer further ahead than this is not waited for.
 NEAR_MS = 3_600_000
 _TIMEOUT_S = 60.0
+_LOOK_S = 2.0
 _EOF = KafkaError._PARTITION_EOF
 
 
@@ -114,8 +115,14 @@ class Reading:
         for group in self._groups.values():
             group.close()
 
-    def what_is_left(self) -> str | None:
-        """What decide has still to do; None where every record and near timer is decided."""
+    def what_is_left(self, *, with_intake: bool = False) -> str | None:
+        """What is still to do; None where every record is taken in and every near timer decided."""
+        try:
+            return (self._left_by_intake() if with_intake else None) or self._left_by_decide()
+        except KafkaException as error:
+            return f"the broker does not say: {error}"
+
+    def _left_by_decide(self) -> str | None:
         self._journal.catch_up()
         settings = self._settings
         topic = names_of(settings).topic(JOURNAL)
@@ -135,8 +142,7 @@ class Reading:
                 return f"partition {number} has {due} timers before it"
         return None
 
-    def what_intake_has_left(self) -> str | None:
-        """What intake has still to do; None where it has taken in every public record."""
+    def _left_by_intake(self) -> str | None:
         for logical in PUBLIC_TOPICS:
             topic = names_of(self._settings).topic(logical)
             count = self._settings.partitions
@@ -182,7 +188,8 @@ class Reading:
 
     def _committed(self, role: str, topic: str, partitions: int) -> dict[int, int]:
         asked = [TopicPartition(topic, number) for number in range(partitions)]
-        found = self._groups[role].committed(asked, timeout=_TIMEOUT_S)
+        # An open transaction holds the answer back; whoever waits must look after workers meanwhile.
+        found = self._groups[role].committed(asked, timeout=_LOOK_S)
         return {one.partition: max(one.offset, 0) for one in found}
 
     def _read_said(self, logical: str) -> list[Said]:
