@@ -237,7 +237,8 @@ def drain(
         left = reading.what_is_left(with_intake=with_intake)
         quiet = 0 if left else quiet + 1
         if left and time.monotonic() > deadline:
-            raise AssertionError(_stuck(workers, f"not done after {timeout_s:g} s: {left}"))
+            what = f"not done after {timeout_s:g} s: {left}\n{reading.describe_groups()}"
+            raise AssertionError(_stuck(workers, what))
         time.sleep(0.15)
 
 

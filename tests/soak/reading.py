@@ -9,6 +9,7 @@ from typing import Any, Self
 import msgspec
 import redis
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from schemas.topics import TOPICS
 from streams.adapters.kafka.config import reader_config
@@ -122,6 +123,20 @@ class Reading:
             return (self._left_by_intake() if with_intake else None) or self._left_by_decide()
         except KafkaException as error:
             return f"the broker does not say: {error}"
+
+    def describe_groups(self) -> str:
+        """Say which member owns what by the broker, and where each journal partition ends."""
+        admin = AdminClient(self._settings.kafka_config())
+        groups = [names_of(self._settings).group(role) for role in self._groups]
+        lines = [
+            f"{name} ({one.state.name}) {member.group_instance_id}: "
+            + ", ".join(f"{at.topic} {at.partition}" for at in member.assignment.topic_partitions)
+            for name, found in admin.describe_consumer_groups(groups).items()
+            for one in [found.result(_TIMEOUT_S)]
+            for member in one.members
+        ]
+        ends = {number: self._journal.end(number) for number in self._journal.records}
+        return "\n".join([*lines, f"{JOURNAL} ends, read_committed: {ends}"])
 
     def _left_by_decide(self) -> str | None:
         self._journal.catch_up()

@@ -26,10 +26,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from confluent_kafka import Consumer
+
 from schemas.dead_letters import Reason
 from streams.adapters.kafka import config as kafka_config
+from streams.bootstrap import Decider
 from streams.errors import RfmError
-from streams.intake.build import build_intake
+from streams.intake.build import Intake, build_intake
 from streams.intake.cycle import ORDER as INTAKE_ORDER
 from streams.intake.ports import Source
 from streams.ports import Outcome
@@ -204,18 +207,23 @@ def run(life: Life) -> int:
     signal.signal(signal.SIGTERM, lambda number, _frame: stopping.append(number))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The harness asks so where nothing goes on any more.
-    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    asked: list[int] = []
+    signal.signal(signal.SIGUSR1, lambda number, _frame: asked.append(number))
+    faulthandler.register(signal.SIGUSR1, all_threads=True, chain=True)
     if life.session_timeout_ms is not None:
         kafka_config.SESSION_TIMEOUT_MS = life.session_timeout_ms
         kafka_config.TRANSACTION_TIMEOUT_MS = 2 * life.session_timeout_ms
     settings = load_settings(None, **{**life.settings, "instance": life.instance})
     say(f"{life.role} {life.instance} begins, process {os.getpid()}: {life.variant or 'as it is'}")
     try:
-        run_once, close = _build(life, settings)
+        run_once, close, describe = _build(life, settings)
         watchdog = Watchdog()
         while not stopping:
             run_once()
             watchdog.beat()
+            if asked:
+                asked.clear()
+                say(describe())
         close()
     except RfmError as error:
         say(traceback.format_exc())
@@ -227,18 +235,47 @@ def run(life: Life) -> int:
     return 0
 
 
-def _build(life: Life, settings: Settings) -> tuple[Callable[[], int], Callable[[], None]]:
+def _build(
+    life: Life, settings: Settings
+) -> tuple[Callable[[], int], Callable[[], None], Callable[[], str]]:
     ends = ((life.crash_at, signal.SIGKILL), (life.pause_at, signal.SIGSTOP))
     signals = {point: number for point, number in ends if point is not None}
     if life.role == "intake":
         trap = Trap(signals, INTAKE_ORDER)
         intake = build_intake(settings, life.instance, LoggedIntakeMeasures(trap), trap)
-        return intake.cycle.run_once, intake.close
+        return intake.cycle.run_once, intake.close, lambda: _describe_intake(intake)
     trap = Trap(signals, DECIDE_ORDER)
     decider = variants.build(
         life.variant, settings, life.instance, LoggedMeasures(trap), trap, trap.recovering
     )
-    return decider.cycle.run_once, decider.close
+    return decider.cycle.run_once, decider.close, lambda: _describe_decider(decider)
+
+
+def _describe_decider(decider: Decider) -> str:
+    """Which partitions it holds and where it stands in each, by itself and by its client."""
+    member = decider.log._member
+    held = ", ".join(
+        f"{number} {one.phase.name} at {one.journal_offset}, next {member._next.get(number)}"
+        for number, one in sorted(decider.cycle.partitions.items())
+    )
+    return f"holds {held or 'nothing'}; {_describe_client(member._consumer)}"
+
+
+def _describe_intake(intake: Intake) -> str:
+    cycle = intake.cycle
+    member = intake.log._member
+    return (
+        f"holds {sorted(cycle.owned)}, unstarted {sorted(cycle._unstarted)}, "
+        f"next {member._next}; {_describe_client(member._consumer)}"
+    )
+
+
+def _describe_client(consumer: Consumer) -> str:
+    assigned = consumer.assignment()
+    places = ", ".join(
+        f"{one.topic} {one.partition} at {one.offset}" for one in consumer.position(assigned)
+    )
+    return f"the client is assigned {places or 'nothing'}"
 
 
 def exit_line(pid: int, code: int) -> str:

@@ -313,14 +313,15 @@ class _SourceMember:
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self.has_joined = True
-        # Nothing is fetched until the source's position is known.
-        park(consumer, partitions)
+        # Owned whatever becomes of the parking: where it fails the client takes them over by itself.
         for source in self._sources_of(partitions):
             self._owned.add(source)
             self._next.pop(source, None)
             # Gained implies that whatever was held before is void.
             self._lost.pop(source, None)
             self._gained[source] = None
+        # Nothing is fetched until the source's position is known.
+        park(consumer, partitions)
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         for source in self._sources_of(partitions):

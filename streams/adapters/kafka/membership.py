@@ -69,7 +69,7 @@ class GroupMember:
         if self._trouble is not None:
             trouble, self._trouble = self._trouble, None
             raise trouble
-        polled = self._polled = Polled()
+        polled = self._polled
         if self._must_begin_anew:
             self._must_begin_anew = False
             for partition in self._owned:
@@ -78,9 +78,11 @@ class GroupMember:
         try:
             messages = self._consumer.consume(max_records, timeout_s)
         except KafkaException as error:
-            # What this poll had fetched and told is gone: every partition begins anew.
+            # What this poll had fetched is gone: every partition begins anew. What it has lost is
+            # told by the next one.
             self._must_begin_anew = True
             raise Transient(f"poll: {error.args[0].str()}") from error
+        self._polled = Polled()
         changed = {*polled.gained, *polled.lost}
         for message in messages:
             self._take(message, polled, changed)
@@ -180,12 +182,14 @@ class GroupMember:
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self.has_joined = True
-        # Nothing is fetched until the partition is recovered and started.
-        park(consumer, partitions)
+        # Owned whatever becomes of the parking: where it fails the client takes them over by itself,
+        # and every partition begins anew.
         for one in partitions:
             self._owned.add(one.partition)
             self._next.pop(one.partition, None)
             self._polled.gained.append(one.partition)
+        # Nothing is fetched until the partition is recovered and started.
+        park(consumer, partitions)
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         for one in partitions:
