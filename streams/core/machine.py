@@ -35,9 +35,10 @@ from streams.core.inputs import (
     ServiceContacted,
 )
 from streams.core.moment import Moment
-from streams.core.outputs import ActionSuppressed, Output, Scores, SegmentChanged
+from streams.core.outputs import ActionSuppressed, Output, SegmentChanged
 from streams.core.rules import Rules
 from streams.core.schemes import rfm
+from streams.core.schemes.scheme import Scores
 from streams.core.state import NO_MEMBERSHIP, CustomerState, Membership
 from streams.core.values import Cause, stable_id
 

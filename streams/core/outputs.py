@@ -1,19 +1,11 @@
 """What a decision says to the world, as plain values. `streams.codec` turns them into contracts."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from streams.core.facts import Facts
 from streams.core.inputs import CustomerEvent, Foreign, Item
+from streams.core.schemes.scheme import Scores
 from streams.core.values import Cause
-
-
-class Scores(NamedTuple):
-    """RFM scores from 1 (worst) to 5 (best)."""
-
-    r: int
-    f: int
-    m: int
 
 
 @dataclass(slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from streams.core.inputs import AttributeValue, Foreign, Item
+from streams.core.population.counted import Counted
 from streams.core.values import Cause
 
 
@@ -15,7 +16,9 @@ class Order(NamedTuple):
     """One order, money in minor units of the base currency.
 
     `returned_minor` is the sum of its known returns; `returned_own_minor` the same sum in the
-    order's own currency, or -1 where a return came in yet another one.
+    order's own currency, or -1 where a return came in yet another one. `discount_minor` came off
+    `total_minor`. `lines` are its items as `streams.core.products.pack_lines` writes them, `units`
+    their quantities summed.
     """
 
     occurred_at_ms: int
@@ -25,6 +28,10 @@ class Order(NamedTuple):
     returned_minor: int = 0
     foreign: Foreign | None = None
     returned_own_minor: int = 0
+    discount_minor: int = 0
+    has_coupon: bool = False
+    units: float = 0.0
+    lines: str = ""
 
     @property
     def fully_returned(self) -> bool:
@@ -75,6 +82,27 @@ class Folded:
     remnants: dict[int, Remnant] = field(default_factory=dict)
 
 
+class Product(NamedTuple):
+    """What a customer bought of one sku or category in orders that were folded."""
+
+    last_at_ms: int
+    orders: int
+    units: float
+
+
+@dataclass(slots=True)
+class Products:
+    """Products of folded orders, by category and by sku, and a filter of every sku among them.
+
+    `bought` is a fixed-size Bloom filter: it may take a sku for bought that was not (rarely), never
+    the other way round.
+    """
+
+    categories: dict[str, Product] = field(default_factory=dict)
+    skus: dict[str, Product] = field(default_factory=dict)
+    bought: bytes = b""
+
+
 class Membership(NamedTuple):
     """The segment of one scheme. `since_ms` is the effective instant of the latest change."""
 
@@ -97,6 +125,25 @@ class Consent(NamedTuple):
     granted: bool
     occurred_at_ms: int
     event_id: str
+
+
+class Contact(NamedTuple):
+    """One contact with the shop's service; what it cost in the base currency, where that is known."""
+
+    occurred_at_ms: int
+    event_id: str
+    complaint: bool
+    minutes: float | None
+    cost_minor: int | None
+
+
+class Held(NamedTuple):
+    """A change towards worse by moving limits that waits for `snapshots` more to agree with it."""
+
+    segment: str | None
+    since_ms: int
+    first_snapshot: int
+    last_snapshot: int
 
 
 class Cart(NamedTuple):
@@ -140,6 +187,8 @@ class CustomerState:
     `seen` maps the identity of a recent event to the journal time at which it came, oldest first.
     `starts` holds the latest start per campaign and per campaign group (`group:` + name).
     `next_due_ms` is the next instant at which the passing of time alone may change anything.
+    `contacts` are by contact id, `offers` the instants of actions tagged `cross_sell`, `counted`
+    what the census holds of this customer, `held` by scheme.
     """
 
     customer_id: str
@@ -160,6 +209,12 @@ class CustomerState:
     next_due_ms: int | None = None
     merged_into: str | None = None
     rules_version: int = 0
+    snapshot_number: int = 0
+    contacts: dict[str, Contact] = field(default_factory=dict)
+    offers: list[int] = field(default_factory=list)
+    products: Products | None = None
+    counted: Counted | None = None
+    held: dict[str, Held] = field(default_factory=dict)
 
     @property
     def newest_order_at_ms(self) -> int:

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from schemas.currencies import MINOR_DIGITS
 from streams.codec.text import format_instant, format_money
 from streams.core.facts import Facts, facts_at
-from streams.core.outputs import Scores
 from streams.core.rules import Rules
 from streams.core.schemes import rfm
+from streams.core.schemes.scheme import Scores
 from streams.core.state import NO_MEMBERSHIP, CustomerState
 
 

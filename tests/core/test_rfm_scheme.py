@@ -5,9 +5,9 @@ import itertools
 import pytest
 
 from streams.core.facts import Facts
-from streams.core.outputs import Scores
 from streams.core.rules import RulesError, cells_of
 from streams.core.schemes import rfm
+from streams.core.schemes.scheme import Scores
 from tests.core.story import DAY, T0, Story, rules
 
 RULES = rules()

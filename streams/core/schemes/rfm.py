@@ -3,8 +3,8 @@
 from bisect import bisect_right
 
 from streams.core.facts import Facts
-from streams.core.outputs import Scores
 from streams.core.rules import Rules
+from streams.core.schemes.scheme import Scores
 
 NAME = "rfm"
 

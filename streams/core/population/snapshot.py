@@ -1,0 +1,42 @@
+"""What one numbered snapshot says about the whole customer base."""
+
+from typing import NamedTuple
+
+
+class Snapshot(NamedTuple):
+    """Limits and figures of the whole base at `as_of_ms`; every partition decides by the same.
+
+    `customers` have an order in the RFM window, `buyers` a counting order ever, `repeat_buyers` at
+    least two of them, `repeat_orders` in all. `history_ms` is the age of the oldest order.
+
+    `percentiles` maps a metric to its values at 1, 2, ... 99 % (99 integers) and `thirds` to those at
+    one and two thirds: inverse CDF without interpolation, over the customers of the metric:
+
+    - `recency_ms` (age of the latest order), `frequency`, `monetary_minor`: order in the RFM window
+    - `lifetime_orders`, `lifetime_net_minor`: a counting order ever
+    - `value_minor` (net in the value window): order in the value window
+    - `units_milli` (units per order, thousandths): at least three counting orders
+
+    `value_limits_minor` are the least values of classes A and B: A is net >= the first and > 0.
+    A metric without customers is missing.
+    """
+
+    number: int
+    as_of_ms: int
+    customers: int
+    buyers: int
+    repeat_buyers: int
+    repeat_orders: int
+    history_ms: int
+    percentiles: dict[str, list[int]]
+    thirds: dict[str, list[int]]
+    value_limits_minor: list[int]
+
+    def is_enough(self, minimum_customers: int, minimum_history_ms: int) -> bool:
+        """Whether limits may be taken from it; else the fixed ones apply."""
+        return self.customers >= minimum_customers and self.history_ms >= minimum_history_ms
+
+    def quantile(self, metric: str, percent: int) -> int | None:
+        """The cut point at `percent` % (1 to 99); None where nobody has that metric."""
+        values = self.percentiles.get(metric)
+        return values[percent - 1] if values else None
