@@ -92,6 +92,7 @@ def cycle_settings(settings: Settings) -> CycleSettings:
         cached_states=settings.cached_states,
         # Under the event clock intake alone says what time it is.
         ticks=settings.clock == "wall",
+        partitions=settings.partitions,
     )
 
 

@@ -111,6 +111,7 @@ class StoredPosition(NamedTuple):
     offset: int
     partition_record: bytes | None
     rules_record: bytes | None
+    snapshot_record: bytes | None = None
 
 
 class Outcome(StrEnum):
@@ -127,7 +128,8 @@ class Outcome(StrEnum):
 class StoreWrite:
     """One guarded write to one partition of the store: from offset `base` to offset `new`.
 
-    `timers` maps a customer to its due instant, None to remove it.
+    `timers` maps a customer to its due instant, None to remove it. `population` are records about
+    the whole partition by name.
     """
 
     partition: int
@@ -137,6 +139,8 @@ class StoreWrite:
     timers: list[tuple[str, int | None]]
     partition_record: bytes | None
     rules_record: bytes | None
+    snapshot_record: bytes | None = None
+    population: dict[str, bytes] = field(default_factory=dict)
 
 
 class PositionChanged(Exception):
@@ -175,6 +179,17 @@ class StateStore(Protocol):
 
     def scan(self, partition: int) -> Iterable[tuple[str, bytes]]:
         """All customers of a partition, in no order."""
+
+    def scan_page(
+        self, partition: int, cursor: int, count: int
+    ) -> tuple[int, list[tuple[str, bytes]]]:
+        """About `count` customers from a cursor on, and the next cursor, 0 at the end.
+
+        Whoever is there from the first page to the last is in some page, perhaps in two.
+        """
+
+    def population(self, partition: int) -> dict[str, bytes]:
+        """The records about the whole partition by name."""
 
     def count_timers(self, partition: int, until_ms: int) -> tuple[int, int]:
         """Number of timers in all and of those due by `until_ms`."""

@@ -1,5 +1,6 @@
 """Settings: environment variables `RFM_*`, then the TOML file of `--config`, then these defaults."""
 
+import re
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +21,12 @@ from streams.errors import UsageError
 PREFIX = "RFM_"
 ConsentPolicy = Literal["deny", "after_purchase", "allow"]
 FourLimits = Annotated[list[Decimal], Field(min_length=4, max_length=4)]
+Share = Annotated[int, Field(ge=1, le=99)]
+
+# In the order in which they are asked; `attributes` may look at the answers of all others.
+SCHEMES = ("rfm", "loyalty", "value", "lifecycle", "frequency", "behaviour", "attributes")
+# Few and large segments to begin with (segments.md, Presets).
+PRESETS = {"starter": ("rfm", "loyalty"), "full": SCHEMES}
 
 
 class Settings(BaseSettings):
@@ -81,7 +88,24 @@ class Settings(BaseSettings):
         "auto", description="auto: text on a terminal, else JSON."
     )
     rules_dir: Path | None = Field(
-        None, description="Folder with rfm.yaml and campaigns/*.yaml; the shipped rules if unset."
+        None,
+        description="Folder with maps/, schemes/ and campaigns/: own maps, files in place of shipped "
+        "ones, all campaigns. The shipped rules if unset.",
+    )
+    schemes: str = Field(
+        "starter",
+        description="What runs: `starter` (rfm, loyalty), `full` (all), or names separated by commas: "
+        "rfm (always), loyalty, value, lifecycle, frequency, behaviour, attributes.",
+    )
+    rfm_maps: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Further maps from scores to segments, each a scheme rfm_NAME: eleven, grid, "
+        "rf_ten, three_by_three or own ones; in the environment separated by commas.",
+    )
+    scoring: Literal["fixed", "quantile"] = Field(
+        "fixed",
+        description="fixed: the limits below. quantile: fifths of the customers with an order in the "
+        "window, and the limits below while there are too few of them.",
     )
     window_days: int = Field(730, ge=1, description="Orders younger than this make F and M.")
     recency_limits_days: FourLimits = Field(
@@ -94,6 +118,61 @@ class Settings(BaseSettings):
     monetary_limits: FourLimits = Field(
         [Decimal(100), Decimal(250), Decimal(500), Decimal(1000)],
         description="Net money for M 2, 3, 4, 5, in the base currency.",
+    )
+    pinned_recency_days: FourLimits | None = Field(
+        None, description="Cut points between R 5, 4, 3, 2 and 1 that do not move, in days."
+    )
+    pinned_frequency: FourLimits | None = Field(
+        None, description="Cut points between F 1, 2, 3, 4 and 5 that do not move."
+    )
+    pinned_monetary: FourLimits | None = Field(
+        None, description="Cut points between M 1, 2, 3, 4 and 5 that do not move."
+    )
+    pinned_edge: Literal["left_closed", "right_closed"] = Field(
+        "right_closed",
+        description="Where a pinned cut point itself belongs: right_closed to what lies below it, as "
+        "for quantiles, left_closed to what lies above, as for fixed limits.",
+    )
+    hold_days: float = Field(
+        0,
+        ge=0,
+        description="In schemes from best to worst, how long a fall by moving limits alone must last "
+        "before it counts; 0 for no time at all.",
+    )
+    value_shares_percent: Annotated[list[Share], Field(min_length=2, max_length=2)] | None = Field(
+        None, description="Shares of all value at which A and B end; schemes/value.yaml if unset."
+    )
+    sleeper_weeks: int | None = Field(
+        None,
+        ge=1,
+        le=520,
+        description="Weeks of silence that make a sleeper; schemes/lifecycle.yaml if unset.",
+    )
+    service_minute_rate: Decimal | None = Field(
+        None,
+        gt=0,
+        decimal_places=5,
+        description="What a minute of service costs where a contact does not say, in the base "
+        "currency; schemes/behaviour.yaml if unset.",
+    )
+    service_default_minutes: int | None = Field(
+        None,
+        ge=1,
+        le=1440,
+        description="Minutes of a contact that says neither cost nor minutes; "
+        "schemes/behaviour.yaml if unset.",
+    )
+    population_minimum_customers: int = Field(
+        500, ge=1, description="Limits move only from this many customers with orders on."
+    )
+    population_minimum_history_days: float = Field(
+        180, ge=0, description="Limits move only where the oldest order is at least this old."
+    )
+    snapshot_every_hours: float = Field(
+        24, gt=0, description="How often the whole base is measured and moving limits move."
+    )
+    sweep_customers_per_s: int = Field(
+        10_000, ge=1, description="How many customers a second are decided anew after that."
     )
     count_zero_value_orders: bool = Field(
         default=True, description="Whether an order of value 0 counts."
@@ -123,6 +202,54 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return frozenset(value.split(",")) if isinstance(value, str) else value
 
+    @field_validator("schemes", mode="before")
+    @classmethod
+    def _one_text(cls, value: object) -> object:
+        return ",".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+    @field_validator("schemes")
+    @classmethod
+    def _known_schemes(cls, value: str) -> str:
+        unknown = sorted(set(_names(value)) - set(SCHEMES)) if value not in PRESETS else []
+        if unknown:
+            raise ValueError(
+                f"there is no scheme or preset {unknown[0]!r}; known are {', '.join(PRESETS)} and "
+                f"{', '.join(SCHEMES)}"
+            )
+        return value
+
+    @field_validator("rfm_maps", mode="before")
+    @classmethod
+    def _map_names(cls, value: object) -> object:
+        return _names(value) if isinstance(value, str) else value
+
+    @field_validator("rfm_maps")
+    @classmethod
+    def _possible_maps(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name):
+                raise ValueError(f"{name!r} is no name of a map: small letters, digits and _")
+            if value.count(name) > 1:
+                raise ValueError(f"{name} stands twice")
+            if name == "five":
+                raise ValueError("five is the map of scheme rfm, which always runs")
+        return value
+
+    @field_validator("value_shares_percent")
+    @classmethod
+    def _rising_shares(cls, value: list[int] | None) -> list[int] | None:
+        if value is not None and value[0] >= value[1]:
+            raise ValueError("the share of A must be below that of A and B together")
+        return value
+
+    @field_validator("pinned_recency_days", "pinned_frequency", "pinned_monetary")
+    @classmethod
+    def _rising_cut_points(cls, value: list[Decimal] | None) -> list[Decimal] | None:
+        # Cut points of a real base repeat: most customers order once.
+        if value is not None and value != sorted(value):
+            raise ValueError("cut points must not fall")
+        return value
+
     @field_validator("base_currency")
     @classmethod
     def _known_currency(cls, value: str) -> str:
@@ -142,7 +269,18 @@ class Settings(BaseSettings):
                 f"({self.recency_limits_days[-1]}), or the lowest R always comes with the lowest "
                 "F and M"
             )
+        pinned = self.pinned_recency_days
+        if pinned is not None and pinned[-1] >= self.window_days:
+            raise ValueError(
+                f"window_days ({self.window_days}) must exceed the largest pinned_recency_days "
+                f"({pinned[-1]})"
+            )
         return self
+
+    def chosen_schemes(self) -> tuple[str, ...]:
+        """The schemes that run, in the order in which they are asked; `rfm` always does."""
+        named = PRESETS.get(self.schemes) or _names(self.schemes)
+        return tuple(name for name in SCHEMES if name == "rfm" or name in named)
 
     def kafka_config(self) -> dict[str, Any]:
         """Client settings for librdkafka that every client shares."""
@@ -183,6 +321,10 @@ def load_settings(config: Path | None = None, **overrides: object) -> Settings:
     except (OSError, ValueError) as error:
         raise UsageError(f"settings: {error}") from None
     return Settings.model_construct(**dict(found))
+
+
+def _names(value: str) -> tuple[str, ...]:
+    return tuple(name for part in value.split(",") if (name := part.strip()))
 
 
 def _first_complaint(error: ValidationError) -> str:

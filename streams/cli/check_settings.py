@@ -12,18 +12,20 @@ from streams.bootstrap import build_rates
 from streams.cli.context import invocation_of
 from streams.cli.help_text import described
 from streams.cli.output import note, print_table
-from streams.cli.rules_text import describe_rules, map_grid
 from streams.core.campaigns.conditions import CHANNELS_WITHOUT_CONSENT
 from streams.core.rules import Rules, compile_rules
 from streams.errors import UsageError
+from streams.rules.describe import describe_rules
 from streams.rules.files import rules_text
+from streams.rules.map_grid import grid_of, maps_of
 from streams.settings import PREFIX, Settings
 
 _SECRET_WORDS = ("password", "secret", "key.pem", "credential", "token")
 _HIDDEN = "(hidden)"
 _HELP = described(
     "Check settings, rule files and exchange rates, and print what they amount to: every setting "
-    "and where it comes from, the rules, and the map of segments. Asks neither Kafka nor Redis.",
+    "and where it comes from, the rules of every scheme, and each map as a grid. Asks neither Kafka "
+    "nor Redis.",
     "check-settings",
     "--config shop.toml check-settings",
 )
@@ -49,11 +51,11 @@ def _check(ctx: typer.Context) -> None:
     )
     typer.echo()
     print_table(("rule", "value"), describe_rules(text), "Rules")
-    typer.echo()
-    rules = compile_rules(text, 0)
-    print_table(("", "F1", "F2", "F3", "F4", "F5"), map_grid(rules), "Segments by R, F and M")
-    warnings = unreachable(rules)
-    for warning in warnings:
+    for scheme in maps_of(text):
+        typer.echo()
+        (_, *columns), *rows = grid_of(scheme)
+        print_table((scheme["name"], *columns), rows, f"Segments of {scheme['name']} by its scores")
+    for warning in unreachable(compile_rules(text, 0)):
         note(f"warning: {warning}")
     note("settings and rules are valid")
 
@@ -104,6 +106,8 @@ def _plain(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, frozenset):
         return ",".join(sorted(value))
+    if isinstance(value, tuple):
+        return ",".join(value)
     if isinstance(value, list):
         return ", ".join(str(one) for one in value)
     if isinstance(value, dict):

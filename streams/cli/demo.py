@@ -11,7 +11,7 @@ from streams.adapters.system_clock import SystemClock
 from streams.cli.context import settings_of
 from streams.cli.help_text import described
 from streams.cli.output import note
-from streams.core.rules import compile_rules
+from streams.core.rules import RFM, compile_rules
 from streams.core.values import DAY_MS
 from streams.demo.board import Board
 from streams.demo.build import demo_settings, set_stage
@@ -90,7 +90,7 @@ def _play(
         view: View = LineView(typer.echo)
         if sys.stdout.isatty():
             view = showing.enter_context(ScreenView(Console()))
-        board = Board(rules.rfm_segments, start_ms + _HISTORY_MS)
+        board = Board(rules.scheme(RFM).segments, start_ms + _HISTORY_MS)
         till = Till(open_shop(_SEED, start_ms))
         last = Play(stage, till, board, view, ending, time_scale=time_scale).run(start_ms, seconds)
     note("ending")

@@ -8,7 +8,8 @@ from schemas.currencies import MINOR_DIGITS
 from streams.cli.output import clean, print_fields
 from streams.codec.text import format_instant, format_money
 from streams.core.campaigns.carts import abandonment_due_ms
-from streams.core.rules import Rules
+from streams.core.rules import RFM, Rules
+from streams.core.schemes.maps import MapScheme
 from streams.core.state import CustomerState
 from streams.errors import BrokenInvariant
 from streams.insights.customer_reader import CustomerNow
@@ -67,10 +68,12 @@ def _due(
 ) -> list[tuple[int, str]]:
     """What the clock will do, each with its instant."""
     facts, due = standing.facts, list[tuple[int, str]]()
+    rfm = rules.scheme(RFM)
     if facts.last_order_at_ms is not None and standing.scores is not None:
-        ends = [facts.last_order_at_ms + limit for limit in rules.recency_limits_ms]
-        r = standing.scores.r
-        due += [(at_ms, f"R falls from {r} to {r - 1}") for at_ms in ends if at_ms > now_ms][:1]
+        if isinstance(rfm, MapScheme):
+            ends = [facts.last_order_at_ms + cut for cut in rfm.recency.cuts]
+            r = standing.scores.r
+            due += [(at_ms, f"R falls from {r} to {r - 1}") for at_ms in ends if at_ms > now_ms][:1]
         if facts.next_expiry_ms is not None:
             due.append((facts.next_expiry_ms, "an order or return leaves the window"))
     for cart_id, cart in state.carts.items():

@@ -58,7 +58,9 @@ def build_app() -> "typer.Typer":
         rules,
         run,
         schemas_export,
+        segments,
         status,
+        thresholds,
         topics,
     )
     from streams.cli.context import Invocation
@@ -105,6 +107,8 @@ def build_app() -> "typer.Typer":
         replay,
         export,
         customers,
+        segments,
+        thresholds,
         status,
         dead_letters,
         topics,

@@ -10,8 +10,8 @@ from streams.bootstrap import build_rules_log, check_base_currency, rules_time_m
 from streams.cli.context import check_kafka, patiently, quiet_settings_of, settings_of
 from streams.cli.help_text import described
 from streams.cli.output import note, print_json, print_table
-from streams.cli.rules_text import describe_rules
 from streams.errors import UsageError
+from streams.rules.describe import describe_rules
 from streams.rules.files import rules_text
 
 _SHOWN = "journaled rules"

@@ -26,6 +26,9 @@ KINDS: dict[int, type[inputs.Input]] = {
     12: MergedIn,
     32: inputs.Tick,
     33: inputs.RulesApplied,
+    34: inputs.CensusTaken,
+    35: inputs.SnapshotTaken,
+    36: inputs.Sweep,
 }
 EVENT_TYPES: dict[type, str] = {
     inputs.OrderPlaced: "order.placed",
@@ -42,6 +45,9 @@ EVENT_TYPES: dict[type, str] = {
     MergedIn: "customer.merged",
     inputs.Tick: "tick",
     inputs.RulesApplied: "rules.applied",
+    inputs.CensusTaken: "census.taken",
+    inputs.SnapshotTaken: "snapshot.taken",
+    inputs.Sweep: "sweep",
 }
 _prefixes = {kind: bytes([number]) for number, kind in KINDS.items()}
 _decoders = {number: msgspec.msgpack.Decoder(kind).decode for number, kind in KINDS.items()}

@@ -20,6 +20,7 @@ from streams.core.outputs import (
     NotForwarded,
     SegmentChanged,
 )
+from streams.core.schemes.scheme import FLAG_SEPARATOR
 from streams.core.values import Cause
 
 SEGMENT_CHANGES = "segment-changes"
@@ -78,8 +79,8 @@ class OutputEncoder:
             "schema_version": 1,
             "customer_id": output.customer_id,
             "scheme": output.scheme,
-            "previous": output.previous,
-            "current": output.current,
+            "previous": _segment(output, output.previous, output.sequence == 1),
+            "current": _segment(output, output.current, output.cause.kind == "erasure"),
             "scores": {"r": scores.r, "f": scores.f, "m": scores.m} if scores else None,
             "facts": self._facts(output.facts),
             "cause": _cause(output.cause),
@@ -87,7 +88,7 @@ class OutputEncoder:
             "decided_at": format_instant(output.decided_at_ms),
             "sequence": output.sequence,
             "rules_version": output.rules_version,
-            "snapshot": None,
+            "snapshot": output.snapshot_number or None,
         }
 
     def _facts(self, facts: Facts) -> dict[str, Any]:
@@ -169,6 +170,17 @@ def _item(item: Item) -> dict[str, Any]:
     if item.name is not None:
         shown["name"] = item.name
     return shown
+
+
+def _segment(
+    output: SegmentChanged, segment: str | None, is_nothing: bool
+) -> str | list[str] | None:
+    """A segment as the contract has it; without any flag an empty list, unless it is nothing at all."""
+    if not output.is_flags:
+        return segment
+    if segment is None:
+        return None if is_nothing else []
+    return segment.split(FLAG_SEPARATOR)
 
 
 def _cause(cause: Cause) -> dict[str, str | None]:

@@ -1,6 +1,8 @@
 """The special records of `rfm.state`: where a partition stands, and by which rules it decides.
 
-Keys of `rfm.state`: `c` + customer id for a state, `p` for the partition record, `r` for the rules.
+Keys of `rfm.state`: `c` + customer id for a state, `p` for the partition record, `r` for the rules,
+`s` for the snapshot, `n` for the partition's census, `q` + number for the census of another
+partition, gathered by partition 0.
 """
 
 from typing import NamedTuple
@@ -11,18 +13,33 @@ from streams.errors import BrokenInvariant
 
 PARTITION_KEY = b"p"
 RULES_KEY = b"r"
+SNAPSHOT_KEY = b"s"
+CENSUS_KEY = b"n"
+GATHERED_PREFIX = b"q"
 CUSTOMER_PREFIX = b"c"
 
 
 class PartitionRecord(NamedTuple):
     """What one commit says about a partition.
 
-    `journal_offset` is the next record to decide, `time_ms` the partition's time.
+    `journal_offset` is the next record to decide, `time_ms` the partition's time. Every customer
+    stands at least under the rules and the limits of the latest finished sweep. `census_at_ms` is
+    the latest instant at which a census was told; `census_change` is what has changed since the
+    census record was written. `told_snapshot_number` and `told_snapshot_ms` are of the latest
+    snapshot that partition 0 told.
     """
 
     journal_offset: int
     time_ms: int
     rules_version: int
+    snapshot_number: int = 0
+    limits_number: int = 0
+    swept_rules_version: int = 0
+    swept_limits_number: int = 0
+    census_at_ms: int = 0
+    census_change: bytes = b""
+    told_snapshot_number: int = 0
+    told_snapshot_ms: int = -1
 
 
 class RulesRecord(NamedTuple):

@@ -8,14 +8,19 @@ from typing import NamedTuple
 
 import msgspec
 
+from streams.core.population.counted import Counted
 from streams.core.state import (
     Attribute,
     Cart,
     Consent,
+    Contact,
     CustomerState,
     Folded,
+    Held,
     Membership,
     Order,
+    Product,
+    Products,
     Remnant,
     Return,
     Run,
@@ -31,10 +36,17 @@ class _FoldedRecord(NamedTuple):
     remnants: dict[int, Remnant]
 
 
+class _ProductsRecord(NamedTuple):
+    categories: dict[str, Product]
+    skus: dict[str, Product]
+    bought: bytes
+
+
 class _StateRecord(NamedTuple):
     version: int
     next_due_ms: int | None
     rules_version: int
+    limits_number: int
     last_event_at_ms: int
     orders: dict[str, Order]
     memberships: dict[str, Membership]
@@ -50,24 +62,36 @@ class _StateRecord(NamedTuple):
     erased_at_ms: int | None
     beyond_history_count: int
     merged_into: str | None
+    contacts: dict[str, Contact]
+    offers: list[int]
+    products: _ProductsRecord | None
+    counted: Counted | None
+    held: dict[str, Held]
+
+
+class Head(msgspec.Struct, array_like=True, frozen=True):
+    """The front of a state; what stands behind it is skipped, not decoded."""
+
+    version: int
+    next_due_ms: int | None
+    rules_version: int
+    limits_number: int
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_StateRecord).decode
-# Version and next due instant; everything behind them is skipped, not decoded.
-_decode_due = msgspec.msgpack.Decoder(
-    tuple[(int, int | None, *[msgspec.Raw] * (len(_StateRecord._fields) - 2))]  # type: ignore[misc]
-).decode
+_decode_head = msgspec.msgpack.Decoder(Head).decode
 
 
 def encode_state(state: CustomerState) -> bytes:
     """Bytes of a state, without the customer id, which is the key."""
-    folded = state.folded
+    folded, products = state.folded, state.products
     return _encode(
         (
             VERSION,
             state.next_due_ms,
             state.rules_version,
+            state.limits_number,
             state.last_event_at_ms,
             state.orders,
             state.memberships,
@@ -83,6 +107,11 @@ def encode_state(state: CustomerState) -> bytes:
             state.erased_at_ms,
             state.beyond_history_count,
             state.merged_into,
+            state.contacts,
+            state.offers,
+            products and (products.categories, products.skus, products.bought),
+            state.counted,
+            state.held,
         )
     )
 
@@ -92,15 +121,9 @@ def decode_state(customer_id: str, value: bytes) -> CustomerState:
     try:
         record = _decode(value)
     except msgspec.DecodeError as error:
-        raise BrokenInvariant(
-            f"the stored state of a customer cannot be read as version {VERSION} ({error}); a newer "
-            "worker may have written it: run that release, or `rfm-streams redis rebuild`"
-        ) from error
+        raise _unreadable(str(error)) from error
     if record.version != VERSION:
-        raise BrokenInvariant(
-            f"the stored state of a customer has version {record.version}, this release reads "
-            f"{VERSION}; run the release that wrote it, or `rfm-streams redis rebuild`"
-        )
+        raise _unreadable(f"it has version {record.version}")
     folded = record.folded
     return CustomerState(
         customer_id=customer_id,
@@ -121,13 +144,28 @@ def decode_state(customer_id: str, value: bytes) -> CustomerState:
         next_due_ms=record.next_due_ms,
         merged_into=record.merged_into,
         rules_version=record.rules_version,
+        limits_number=record.limits_number,
+        contacts=record.contacts,
+        offers=record.offers,
+        products=Products(*record.products) if record.products is not None else None,
+        counted=record.counted,
+        held=record.held,
     )
 
 
-def decode_next_due(value: bytes) -> int | None:
-    """Only the next due instant of a state, at a fraction of the price of all of it."""
+def decode_head(value: bytes) -> Head:
+    """Only the front of a state, at a fraction of the price of all of it; raises as `decode_state`."""
     try:
-        version, next_due_ms, *_ = _decode_due(value)
-    except msgspec.DecodeError:
-        version, next_due_ms = None, None
-    return next_due_ms if version == VERSION else decode_state("", value).next_due_ms
+        head = _decode_head(value)
+    except msgspec.DecodeError as error:
+        raise _unreadable(str(error)) from error
+    if head.version != VERSION:
+        raise _unreadable(f"it has version {head.version}")
+    return head
+
+
+def _unreadable(why: str) -> BrokenInvariant:
+    return BrokenInvariant(
+        f"the stored state of a customer cannot be read as version {VERSION} ({why}): run the "
+        "release that wrote it, or `rfm-streams redis rebuild`"
+    )

@@ -4,9 +4,10 @@ They are computed from the kept history, not carried along: the loop is short (a
 handful of orders), and so the same events in any order give the same facts by construction.
 """
 
+from operator import add
 from typing import NamedTuple
 
-from streams.core.state import CustomerState
+from streams.core.state import CustomerState, Folded
 from streams.core.values import DAY_MS
 
 VALUE_WINDOW_MS = 365 * DAY_MS
@@ -53,6 +54,35 @@ class Facts(NamedTuple):
         return round(self.returned_minor / self.gross_minor, 4) if self.gross_minor else None
 
 
+class _Sums(NamedTuple):
+    """Figures of one kind of history; instants are `-1` or `_NEVER` where there is none."""
+
+    last: int = -1
+    first: int = _NEVER
+    oldest: int = _NEVER
+    value_oldest: int = _NEVER
+    orders: int = 0
+    net: int = 0
+    gross: int = 0
+    returned: int = 0
+    lifetime_count: int = 0
+    lifetime_net: int = 0
+    value_count: int = 0
+    value_net: int = 0
+
+    def plus(self, other: "_Sums") -> "_Sums":
+        """Both together."""
+        last, first, oldest, value_oldest, *sums = self
+        other_last, other_first, other_oldest, other_value_oldest, *others = other
+        return _Sums(
+            max(last, other_last),
+            min(first, other_first),
+            min(oldest, other_oldest),
+            min(value_oldest, other_value_oldest),
+            *map(add, sums, others),
+        )
+
+
 def facts_at(
     state: CustomerState,
     now_ms: int,
@@ -62,8 +92,36 @@ def facts_at(
     count_zero_value_orders: bool = True,
 ) -> Facts:
     """Facts at `now_ms`; a span of d holds while now < occurred_at + d (segments.md, Facts)."""
-    since = now_ms - window_ms  # inside the window: occurred_at > since
-    value_since = now_ms - value_window_ms
+    # Inside a window: occurred_at > since.
+    since, value_since = now_ms - window_ms, now_ms - value_window_ms
+    sums = _sum_orders(state, since, value_since, count_zero_value_orders)
+    if state.folded is not None:
+        sums = sums.plus(_sum_folded(state.folded, since, value_since, count_zero_value_orders))
+    net = sums.net
+    if state.returns:
+        sums = sums.plus(_sum_waiting_returns(state, since, value_since))
+    oldest, value_oldest = sums.oldest, sums.value_oldest
+    return Facts(
+        sums.last if sums.last >= 0 else None,
+        sums.orders,
+        sums.net,
+        net,
+        sums.gross,
+        sums.returned,
+        sums.lifetime_count,
+        sums.lifetime_net,
+        oldest + window_ms if oldest < _NEVER else None,
+        sums.first if sums.first < _NEVER else None,
+        sums.value_count,
+        sums.value_net,
+        value_oldest + value_window_ms if value_oldest < _NEVER else None,
+        count_zero_value_orders,
+    )
+
+
+def _sum_orders(
+    state: CustomerState, since: int, value_since: int, count_zero_value_orders: bool
+) -> _Sums:
     last = -1
     first = oldest = value_oldest = _NEVER
     count = net = gross = returned = lifetime_count = lifetime_net = value_count = value_net = 0
@@ -78,6 +136,7 @@ def facts_at(
         if at > since:
             gross += total
             returned += total - order_net
+            oldest = min(oldest, at)
         if not counts:
             continue
         lifetime_count += 1
@@ -87,56 +146,64 @@ def facts_at(
         if at > since:
             count += 1
             net += order_net
-            oldest = min(oldest, at)
         if at > value_since:
             value_count += 1
             value_net += order_net
             value_oldest = min(value_oldest, at)
-    if state.folded is not None:
-        lifetime_count += state.folded.order_count
-        lifetime_net += state.folded.net_minor
-        for at, order_net, counts in state.folded.remnants.values():
-            if not counts or (not order_net and not count_zero_value_orders):
-                continue
-            lifetime_count += 1
-            lifetime_net += order_net
-            last = max(last, at)
-            first = min(first, at)
-            if at > since:
-                count += 1
-                net += order_net
-                gross += order_net
-                oldest = min(oldest, at)
-            if at > value_since:
-                value_count += 1
-                value_net += order_net
-                value_oldest = min(value_oldest, at)
-    monetary = net
-    for back in state.returns.values():
-        if back.order_id is not None and back.order_id in state.orders:
-            continue
-        lifetime_net -= back.amount_minor
-        at = back.occurred_at_ms
-        if at > since:
-            monetary -= back.amount_minor
-            returned += back.amount_minor
-            oldest = min(oldest, at)
-        if at > value_since:
-            value_net -= back.amount_minor
-            value_oldest = min(value_oldest, at)
-    return Facts(
-        last if last >= 0 else None,
+    return _Sums(
+        last,
+        first,
+        oldest,
+        value_oldest,
         count,
-        monetary,
         net,
         gross,
         returned,
         lifetime_count,
         lifetime_net,
-        oldest + window_ms if oldest < _NEVER else None,
-        first if first < _NEVER else None,
         value_count,
         value_net,
-        value_oldest + value_window_ms if value_oldest < _NEVER else None,
-        count_zero_value_orders,
+    )
+
+
+def _sum_folded(
+    folded: Folded, since: int, value_since: int, count_zero_value_orders: bool
+) -> _Sums:
+    counting = [
+        (at, net)
+        for at, net, counts in folded.remnants.values()
+        if counts and (net or count_zero_value_orders)
+    ]
+    inside = [one for one in counting if one[0] > since]
+    valued = [one for one in counting if one[0] > value_since]
+    net = sum(net for _, net in inside)
+    return _Sums(
+        max((at for at, _ in counting), default=-1),
+        min((at for at, _ in counting), default=_NEVER),
+        min((at for at, _ in inside), default=_NEVER),
+        min((at for at, _ in valued), default=_NEVER),
+        len(inside),
+        net,
+        net,
+        0,
+        folded.order_count + len(counting),
+        folded.net_minor + sum(net for _, net in counting),
+        len(valued),
+        sum(net for _, net in valued),
+    )
+
+
+def _sum_waiting_returns(state: CustomerState, since: int, value_since: int) -> _Sums:
+    """Returns whose order is not known lower the sums at their own instant."""
+    waiting = [one for one in state.returns.values() if one.order_id not in state.orders]
+    inside = [one for one in waiting if one.occurred_at_ms > since]
+    valued = [one for one in waiting if one.occurred_at_ms > value_since]
+    returned = sum(one.amount_minor for one in inside)
+    return _Sums(
+        oldest=min((one.occurred_at_ms for one in inside), default=_NEVER),
+        value_oldest=min((one.occurred_at_ms for one in valued), default=_NEVER),
+        net=-returned,
+        returned=returned,
+        lifetime_net=-sum(one.amount_minor for one in waiting),
+        value_net=-sum(one.amount_minor for one in valued),
     )

@@ -7,9 +7,10 @@ returned or cancelled; what is older than every remnant is a lifetime sum.
 
 from hashlib import blake2b
 
-from streams.core.inputs import OrderCancelled, OrderPlaced, ReturnRegistered
+from streams.core.inputs import OrderCancelled, OrderPlaced, ReturnRegistered, ServiceContacted
+from streams.core.products import bound_lines, fold_lines, pack_lines, units_of
 from streams.core.rules import Rules
-from streams.core.state import CustomerState, Folded, Order, Remnant, Return
+from streams.core.state import Contact, CustomerState, Folded, Order, Remnant, Return
 
 # Twelve gaps between orders need thirteen orders.
 MIN_WHOLE_ORDERS = 13
@@ -22,6 +23,9 @@ MAX_REMNANTS = 20_000
 # sends more than six a day for two years has the oldest in the lifetime sum (cancellations: dropped).
 MAX_RETURNS = 5_000
 MAX_CANCELLATIONS = 5_000
+# A contact is 40 bytes. Who asks more than once a day for a year and a half is a Service Demander by
+# the latest 500 alone.
+MAX_CONTACTS = 500
 
 
 def order_hash(order_id: str) -> int:
@@ -47,7 +51,17 @@ def record_order(state: CustomerState, event: OrderPlaced) -> bool:
         return False
     cancelled = order_id in state.cancellations or (known is not None and known.cancelled)
     state.orders[order_id] = Order(
-        event.occurred_at_ms, event.event_id, event.total_minor, cancelled, 0, event.foreign
+        event.occurred_at_ms,
+        event.event_id,
+        event.total_minor,
+        cancelled,
+        0,
+        event.foreign,
+        0,
+        event.discount_minor,
+        bool(event.coupons),
+        units_of(event.items),
+        pack_lines(event.items),
     )
     if state.returns:
         _sum_returns(state, order_id)
@@ -94,15 +108,34 @@ def record_return(state: CustomerState, event: ReturnRegistered) -> bool:
     return True
 
 
+def record_contact(state: CustomerState, event: ServiceContacted) -> bool:
+    """Add or replace one contact; False where an equal or newer version of it is known."""
+    known = state.contacts.get(event.contact_id)
+    if known is not None and not is_newer(
+        event.occurred_at_ms, event.event_id, known.occurred_at_ms, known.event_id
+    ):
+        return False
+    state.contacts[event.contact_id] = Contact(
+        event.occurred_at_ms, event.event_id, event.complaint, event.minutes, event.cost_minor
+    )
+    return True
+
+
 def fold(state: CustomerState, now_ms: int, rules: Rules) -> None:
     """Shrink what is older than the kept history at `now_ms`. Changes no fact inside the window."""
     since = now_ms - rules.window_ms - rules.history_margin_ms
     if len(state.orders) > MIN_WHOLE_ORDERS:
-        _fold_orders(state, since)
+        _fold_orders(state, since, rules)
+        # With fewer orders their lines stay within bounds of themselves.
+        bound_lines(state, count_zero_value_orders=rules.count_zero_value_orders)
     if state.returns:
         _fold_returns(state, since)
     if state.cancellations:
         _forget_cancellations(state.cancellations, since)
+    if state.contacts:
+        _forget_contacts(state.contacts, since)
+    if state.offers and state.offers[0] <= since:
+        state.offers = [at_ms for at_ms in state.offers if at_ms > since]
 
 
 def forget_until(state: CustomerState, erased_at_ms: int) -> None:
@@ -112,7 +145,13 @@ def forget_until(state: CustomerState, erased_at_ms: int) -> None:
     is not lowered by a return, nor cancelled, from before it.
     """
     state.folded = None
+    state.products = None
+    state.offers = []
     state.beyond_history_count = 0
+    for contact_id in [
+        key for key, one in state.contacts.items() if one.occurred_at_ms <= erased_at_ms
+    ]:
+        del state.contacts[contact_id]
     for return_id in [k for k, one in state.returns.items() if one.occurred_at_ms <= erased_at_ms]:
         del state.returns[return_id]
     for order_id in [key for key, at in state.cancellations.items() if at <= erased_at_ms]:
@@ -155,7 +194,7 @@ def _lower_remnant(state: CustomerState, order_id: str, amount_minor: int | None
     return True
 
 
-def _fold_orders(state: CustomerState, since_ms: int) -> None:
+def _fold_orders(state: CustomerState, since_ms: int, rules: Rules) -> None:
     oldest_ms = min(order.occurred_at_ms for order in state.orders.values())
     if oldest_ms > since_ms and len(state.orders) <= MAX_WHOLE_ORDERS:
         return
@@ -169,6 +208,11 @@ def _fold_orders(state: CustomerState, since_ms: int) -> None:
     if not gone:
         return
     folded = state.folded = state.folded or Folded()
+    fold_lines(
+        state,
+        [state.orders[order_id] for order_id in gone],
+        count_zero_value_orders=rules.count_zero_value_orders,
+    )
     for order_id in gone:
         order = state.orders.pop(order_id)
         folded.remnants[order_hash(order_id)] = Remnant(
@@ -211,3 +255,12 @@ def _forget_cancellations(cancellations: dict[str, int], since_ms: int) -> None:
         by_age = sorted(cancellations, key=lambda key: (cancellations[key], key))
         for order_id in by_age[: len(by_age) - MAX_CANCELLATIONS]:
             del cancellations[order_id]
+
+
+def _forget_contacts(contacts: dict[str, Contact], since_ms: int) -> None:
+    for contact_id in [key for key, one in contacts.items() if one.occurred_at_ms <= since_ms]:
+        del contacts[contact_id]
+    if len(contacts) > MAX_CONTACTS:
+        by_age = sorted(contacts, key=lambda key: (contacts[key].occurred_at_ms, key))
+        for contact_id in by_age[: len(by_age) - MAX_CONTACTS]:
+            del contacts[contact_id]

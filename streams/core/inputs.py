@@ -8,6 +8,8 @@ beside it, because "fully returned" is judged in the order's currency.
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from streams.core.population.snapshot import Snapshot
+
 AttributeValue = str | float | bool | list[str] | None
 
 
@@ -162,4 +164,40 @@ class RulesApplied:
     rules: str
 
 
-Input = CustomerEvent | Tick | RulesApplied
+@dataclass(slots=True, kw_only=True)
+class CensusTaken:
+    """What one partition counted at `as_of_ms`; goes to partition 0, which gathers them all.
+
+    `census` is a census as `Census.to_plain` gives it.
+    """
+
+    received_at_ms: int
+    partition: int
+    as_of_ms: int
+    census: dict[str, list[int]]
+
+
+@dataclass(slots=True, kw_only=True)
+class SnapshotTaken:
+    """From this record on the partition decides under the limits of `snapshot`."""
+
+    received_at_ms: int
+    snapshot: Snapshot
+
+
+@dataclass(slots=True, kw_only=True)
+class Sweep:
+    """Decide these customers anew: limits or rules have moved since they were last decided.
+
+    `done` says that with this record every customer of the partition stands under the named rules
+    and limits.
+    """
+
+    received_at_ms: int
+    rules_version: int
+    limits_number: int
+    customers: list[str] = field(default_factory=list)
+    done: bool = False
+
+
+Input = CustomerEvent | Tick | RulesApplied | CensusTaken | SnapshotTaken | Sweep

@@ -1,8 +1,9 @@
 """The whole product in one function: `apply(state, input) -> outputs`, with time as an input.
 
 `apply` takes one event of a customer at the partition's time, `fire` lets the clock reach a due
-instant of that customer. Both change the state they are given and return what to say. Nothing here
-reads a clock, a random source or the outside world, so the same journal gives the same decisions.
+instant of that customer, `sweep` decides a customer anew because limits or rules have moved. All
+change the state they are given and return what to say. Nothing here reads a clock, a random source
+or the outside world, so the same journal gives the same decisions.
 
 The order at one instant for one customer: timers before the event; facts, then segments, then ends
 and starts of campaigns, then their steps by due instant, priority, name and key.
@@ -12,11 +13,12 @@ from typing import NamedTuple
 
 from streams.core import merging, profile
 from streams.core.campaigns import carts, progress
-from streams.core.facts import Facts, facts_at
+from streams.core.classification import classify
 from streams.core.history import (
     fold,
     forget_until,
     record_cancellation,
+    record_contact,
     record_order,
     record_return,
 )
@@ -35,11 +37,9 @@ from streams.core.inputs import (
     ServiceContacted,
 )
 from streams.core.moment import Moment
-from streams.core.outputs import ActionSuppressed, Output, SegmentChanged
+from streams.core.outputs import ActionSuppressed, Output
 from streams.core.rules import Rules
-from streams.core.schemes import rfm
-from streams.core.schemes.scheme import Scores
-from streams.core.state import NO_MEMBERSHIP, CustomerState, Membership
+from streams.core.state import CustomerState
 from streams.core.values import Cause, stable_id
 
 # What became of an event, for counting.
@@ -89,8 +89,7 @@ def apply(
         Cause("backfill" if event.backfill else "event", event.event_id, event_type),
         not event.backfill,
     )
-    if state.rules_version != rules.version:
-        _adopt_rules(state, moment, now_ms)
+    _adopt(state, moment, now_ms)
     if not _record(state, event, moment, late):
         return Step(moment.outputs, SUPERSEDED, late)
     kind = _OWN_CAUSES.get(type(event))
@@ -104,21 +103,39 @@ def apply(
 def fire(state: CustomerState, due_ms: int, rules: Rules, now_ms: int) -> Step:
     """Let the clock reach `due_ms` (at most `now_ms`, the partition's time) for this customer."""
     moment = Moment(rules, now_ms, due_ms, Cause("clock"))
-    if state.rules_version != rules.version:
-        # Just before, so that what the clock changes now is not taken for a change of the rules.
-        _adopt_rules(state, moment, due_ms - 1)
+    # Just before, so that what the clock changes now is not taken for a change of rules or limits.
+    _adopt(state, moment, due_ms - 1)
     _settle(state, moment, due_ms)
     return Step(moment.outputs, APPLIED)
 
 
-def _adopt_rules(state: CustomerState, moment: Moment, at_ms: int) -> None:
-    """Decide the customer anew under changed rules, so that what follows has its own cause."""
+def sweep(state: CustomerState, rules: Rules, now_ms: int) -> Step:
+    """Decide a customer anew because rules or limits have moved; all due timers have fired before.
+
+    The note is `SUPERSEDED` where the customer stands under them already.
+    """
+    moment = Moment(rules, now_ms, now_ms, Cause("population"))
+    adopted = _adopt(state, moment, now_ms)
+    return Step(moment.outputs, APPLIED if adopted else SUPERSEDED)
+
+
+def _adopt(state: CustomerState, moment: Moment, at_ms: int) -> bool:
+    """Decide the customer under changed rules or limits first, so that what follows has its own cause.
+
+    False where there is nothing new.
+    """
+    version, number = moment.rules.version, moment.rules.limits_number
+    by_rules = state.rules_version != version
+    if not by_rules and state.limits_number == number:
+        return False
     is_new = state.rules_version == 0
-    state.rules_version = moment.rules.version
+    state.rules_version, state.limits_number = version, number
     if not is_new:
-        by_rules = Moment(moment.rules, moment.now_ms, at_ms, Cause("rules"))
-        by_rules.outputs = moment.outputs
-        _settle(state, by_rules, at_ms)
+        cause = Cause("rules" if by_rules else "population")
+        adopting = Moment(moment.rules, moment.now_ms, at_ms, cause)
+        adopting.outputs = moment.outputs
+        _settle(state, adopting, at_ms)
+    return True
 
 
 def _remember(seen: dict[int, int], identity: int, now_ms: int, rules: Rules) -> None:
@@ -149,7 +166,7 @@ def _record(state: CustomerState, event: CustomerEvent, moment: Moment, late: bo
         case CartUpdated():
             recorded = _record_cart(state, event, moment, late)
         case ServiceContacted():
-            recorded = True
+            recorded = record_contact(state, event)
         case CustomerErased():
             return _erase(state, event, moment)
         case CustomerMerged():
@@ -240,61 +257,17 @@ def _settle(state: CustomerState, moment: Moment, at_ms: int) -> None:
     """Bring segments, campaigns and the next due instant up to `at_ms`."""
     # By the instant decided about: an overdue timer still sees the window as it was then.
     fold(state, at_ms, moment.rules)
-    next_change_ms = _reclassify(state, moment, at_ms)
+    next_change_ms, changes = classify(state, moment, at_ms)
+    for change in changes:
+        progress.end_left_segments(state, change, moment)
+    for change in changes:
+        progress.start_for_entry(state, change, moment)
     if state.carts:
         _abandon_due_carts(state, moment, at_ms)
         carts.drop_old_carts(state, at_ms)
     if state.runs:
         progress.fire_due_steps(state, moment, at_ms)
     _set_next_due(state, moment.rules, next_change_ms)
-
-
-def _reclassify(state: CustomerState, moment: Moment, at_ms: int) -> int | None:
-    """Put the customer into the segment that holds at `at_ms`; returns its next change by time."""
-    rules = moment.rules
-    facts = facts_at(
-        state, at_ms, rules.window_ms, count_zero_value_orders=rules.count_zero_value_orders
-    )
-    scores = rfm.score(facts, rules, at_ms)
-    segment = rfm.classify(scores, rules)
-    known = state.memberships.get(rfm.NAME, NO_MEMBERSHIP)
-    if segment != known.segment:
-        # A late event became true when it occurred, but never before the change already said.
-        since_ms = max(moment.effective_ms, known.since_ms)
-        member = Membership(segment, known.segment, since_ms, known.sequence + 1)
-        state.memberships[rfm.NAME] = member
-        change = _change_of(state, member, scores, facts, moment)
-        moment.outputs.append(change)
-        progress.end_left_segments(state, change, moment)
-        progress.start_for_entry(state, change, moment)
-    return rfm.next_change_ms(facts, rules, at_ms)
-
-
-def _change_of(
-    state: CustomerState, member: Membership, scores: Scores | None, facts: Facts, moment: Moment
-) -> SegmentChanged:
-    cause = moment.cause
-    return SegmentChanged(
-        event_id=stable_id(
-            "segment.changed",
-            state.customer_id,
-            rfm.NAME,
-            str(member.sequence),
-            cause.kind,
-            cause.event_id or str(moment.effective_ms),
-        ),
-        customer_id=state.customer_id,
-        scheme=rfm.NAME,
-        previous=member.previous,
-        current=member.segment,
-        scores=scores,
-        facts=facts,
-        cause=cause,
-        effective_at_ms=member.since_ms,
-        decided_at_ms=moment.now_ms,
-        sequence=member.sequence,
-        rules_version=moment.rules.version,
-    )
 
 
 def _abandon_due_carts(state: CustomerState, moment: Moment, at_ms: int) -> None:

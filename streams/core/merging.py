@@ -8,12 +8,15 @@ from dataclasses import dataclass, field, replace
 from streams.core.history import MAX_REMNANTS, drop_remnants, is_newer, order_hash
 from streams.core.inputs import CustomerEvent, CustomerMerged
 from streams.core.outputs import Forwarded, NotForwarded
+from streams.core.products import merge_products
 from streams.core.state import (
     Attribute,
     Consent,
+    Contact,
     CustomerState,
     Folded,
     Order,
+    Products,
     Remnant,
     Return,
 )
@@ -39,6 +42,9 @@ class MergedIn(CustomerEvent):
     starts: dict[str, int] = field(default_factory=dict)
     seen: dict[int, int] = field(default_factory=dict)
     last_event_at_ms: int = 0
+    contacts: dict[str, Contact] = field(default_factory=dict)
+    offers: list[int] = field(default_factory=list)
+    products: Products | None = None
 
 
 def hand_over(state: CustomerState, event: CustomerMerged, now_ms: int) -> Forwarded | NotForwarded:
@@ -66,7 +72,11 @@ def hand_over(state: CustomerState, event: CustomerMerged, now_ms: int) -> Forwa
         starts=state.starts,
         seen=dict(state.seen),
         last_event_at_ms=state.last_event_at_ms,
+        contacts=state.contacts,
+        offers=state.offers,
+        products=state.products,
     )
+    state.contacts, state.offers, state.products, state.held = {}, [], None, {}
     state.orders, state.returns, state.cancellations = {}, {}, {}
     state.attributes, state.consents, state.starts, state.carts = {}, {}, {}, {}
     state.folded = None
@@ -94,6 +104,11 @@ def take_in(state: CustomerState, merged: MergedIn) -> None:
         state.cancellations.setdefault(order_id, at_ms)
     if merged.remnants or merged.folded_order_count or merged.folded_net_minor:
         _add_folded(state, merged)
+    for contact_id, contact in merged.contacts.items():
+        state.contacts.setdefault(contact_id, contact)
+    state.offers = sorted({*state.offers, *merged.offers})
+    if merged.products is not None:
+        state.products = merge_products(state.products, merged.products)
     for name, attribute in merged.attributes.items():
         state.attributes.setdefault(name, attribute)
     for channel, consent in merged.consents.items():

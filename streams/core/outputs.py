@@ -13,12 +13,14 @@ class SegmentChanged:
     """A customer's segment in one scheme is another one.
 
     `effective_at_ms` is when it became true, `decided_at_ms` the partition's time at the decision,
-    `sequence` counts from 1 without gaps per customer and scheme.
+    `sequence` counts from 1 without gaps per customer and scheme. In a flag scheme (`is_flags`) a
+    segment is the sorted flags joined by `FLAG_SEPARATOR`.
     """
 
     event_id: str
     customer_id: str
     scheme: str
+    is_flags: bool = False
     previous: str | None
     current: str | None
     scores: Scores | None
@@ -28,6 +30,7 @@ class SegmentChanged:
     decided_at_ms: int
     sequence: int
     rules_version: int
+    snapshot_number: int | None = None
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)

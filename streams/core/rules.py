@@ -1,18 +1,40 @@
 """The rules a partition decides by, compiled from the journaled record.
 
-Rules are one JSON document: limits, maps and campaigns. `compile_rules` checks what would make
-deciding impossible; what would merely be unwise is checked where the files are read.
+Rules are one JSON document: schemes, campaigns, and how the population is counted. `compile_rules`
+checks what would make deciding impossible; what would merely be unwise is checked where the files
+are read.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from streams.core.campaigns.definition import Campaign, compile_campaign
-from streams.core.values import DAY_MS
+from streams.core.population.snapshot import Snapshot
+from streams.core.schemes import (
+    attributes,
+    behaviour,
+    frequency,
+    lifecycle,
+    loyalty,
+    maps,
+    value,
+)
+from streams.core.schemes.scheme import Compile, Scheme, Shop
 
-SCORES = range(1, 6)
+# Scheme `rfm` always runs, and shipped campaigns refer to it.
+RFM = "rfm"
+
+_KINDS: dict[str, Compile] = {
+    "map": maps.compile_scheme,
+    "loyalty": loyalty.compile_scheme,
+    "value": value.compile_scheme,
+    "lifecycle": lifecycle.compile_scheme,
+    "frequency": frequency.compile_scheme,
+    "behaviour": behaviour.compile_scheme,
+    "attributes": attributes.compile_scheme,
+}
 
 
 class RulesError(ValueError):
@@ -23,26 +45,53 @@ class RulesError(ValueError):
 class Rules:
     """Durations in milliseconds, money in minor units of the base currency.
 
-    `rfm_cells` holds the segment of (r, f, m) at index (r-1)*25 + (f-1)*5 + (m-1).
+    `schemes` are in the order in which they are asked, under the limits of `snapshot`.
+    `limits_number` is the number of the snapshot that moved any of them last. Without
+    `uses_population` nobody is counted and no snapshot is taken.
     """
 
     version: int
+    snapshot: Snapshot | None
+    limits_number: int
     base_currency: str
     window_ms: int
+    value_window_ms: int
     history_margin_ms: int
     duplicates_ms: int
     count_zero_value_orders: bool
-    recency_limits_ms: tuple[int, ...]
-    frequency_limits: tuple[int, ...]
-    monetary_limits_minor: tuple[int, ...]
-    rfm_segments: tuple[str, ...]
-    rfm_cells: tuple[str, ...]
+    schemes: tuple[Scheme, ...]
+    uses_population: bool
+    snapshot_every_ms: int
+    value_shares_percent: tuple[int, ...]
+    sweep_customers_per_s: int
     max_event_age_ms: int
     cart_abandoned_after_ms: int
     consent_unknown: Mapping[str, str]
     campaigns: Mapping[str, Campaign]
     campaigns_by_entry: Mapping[tuple[str, str], tuple[Campaign, ...]]
     cart_campaigns: tuple[Campaign, ...]
+
+    @property
+    def snapshot_number(self) -> int:
+        """Number of the snapshot decided under; 0 before the first."""
+        return self.snapshot.number if self.snapshot is not None else 0
+
+    def under(self, snapshot: Snapshot | None) -> "Rules":
+        """The same rules with the limits of a snapshot.
+
+        Where these are the present ones nobody needs to be decided anew, so the number stays.
+        """
+        schemes = tuple(scheme.under(snapshot) for scheme in self.schemes)
+        moved = schemes != self.schemes
+        number = snapshot.number if snapshot is not None and moved else self.limits_number
+        return replace(self, snapshot=snapshot, schemes=schemes, limits_number=number)
+
+    def scheme(self, name: str) -> Scheme:
+        """A scheme by its name; KeyError where it does not run."""
+        for scheme in self.schemes:
+            if scheme.name == name:
+                return scheme
+        raise KeyError(name)
 
 
 def compile_rules(text: str, version: int) -> Rules:
@@ -57,21 +106,16 @@ def compile_rules(text: str, version: int) -> Rules:
 
 
 def _compile(raw: Mapping[str, Any], version: int) -> Rules:
-    window_ms = int(raw["window_ms"])
-    recency = tuple(int(limit) for limit in raw["recency_limits_ms"])
-    frequency = tuple(int(limit) for limit in raw["frequency_limits"])
-    monetary = tuple(int(limit) for limit in raw["monetary_limits_minor"])
-    for name, limits in (("recency", recency), ("frequency", frequency), ("monetary", monetary)):
-        if len(limits) != len(SCORES) - 1 or list(limits) != sorted(set(limits)):
-            raise RulesError(f"{name} limits must be four rising numbers, found {list(limits)}")
-    if recency[-1] >= window_ms:
-        raise RulesError(
-            f"the window ({window_ms / DAY_MS:g} days) must exceed the largest recency limit "
-            f"({recency[-1] / DAY_MS:g} days), or the lowest R always comes with the lowest F and M"
-        )
-    segments = tuple(str(row["name"]) for row in raw["rfm_map"])
+    population = raw["population"]
+    shop = Shop(
+        int(raw["window_ms"]),
+        int(population["minimum_customers"]),
+        int(population["minimum_history_ms"]),
+        bool(raw["count_zero_value_orders"]),
+    )
+    schemes = _compile_schemes(raw["schemes"], shop)
     campaigns = {entry["name"]: compile_campaign(entry) for entry in raw["campaigns"]}
-    _check_entries(campaigns, segments)
+    _check_entries(campaigns, schemes)
     ordered = sorted(campaigns.values(), key=lambda one: (one.priority, one.name))
     entries: dict[tuple[str, str], tuple[Campaign, ...]] = {}
     for campaign in ordered:
@@ -79,16 +123,19 @@ def _compile(raw: Mapping[str, Any], version: int) -> Rules:
             entries[campaign.enters] = (*entries.get(campaign.enters, ()), campaign)
     return Rules(
         version=version,
+        snapshot=None,
+        limits_number=0,
         base_currency=str(raw["base_currency"]),
-        window_ms=window_ms,
+        window_ms=shop.window_ms,
+        value_window_ms=int(population["value_window_ms"]),
         history_margin_ms=int(raw["history_margin_ms"]),
         duplicates_ms=int(raw["duplicates_ms"]),
-        count_zero_value_orders=bool(raw["count_zero_value_orders"]),
-        recency_limits_ms=recency,
-        frequency_limits=frequency,
-        monetary_limits_minor=monetary,
-        rfm_segments=segments,
-        rfm_cells=cells_of(raw["rfm_map"]),
+        count_zero_value_orders=shop.count_zero_value_orders,
+        schemes=schemes,
+        uses_population=any(scheme.uses_population for scheme in schemes),
+        snapshot_every_ms=int(population["snapshot_every_ms"]),
+        value_shares_percent=tuple(int(one) for one in population["value_shares_percent"]),
+        sweep_customers_per_s=int(population["sweep_customers_per_s"]),
         max_event_age_ms=int(raw["max_event_age_ms"]),
         cart_abandoned_after_ms=int(raw["cart_abandoned_after_ms"]),
         consent_unknown=dict(raw["consent_unknown"]),
@@ -98,43 +145,37 @@ def _compile(raw: Mapping[str, Any], version: int) -> Rules:
     )
 
 
-def cells_of(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """The 125 cells of a first-match map; raises where a cell is uncovered or a row never wins.
-
-    A row is {"name": ..., "when": [{"r": [low, high], "f": ..., "m": ...}, ...]}, a missing score
-    meaning any, an empty list of conditions meaning always.
-    """
-    winners: set[str] = set()
-    cells: list[str] = []
-    for r in SCORES:
-        for f in SCORES:
-            for m in SCORES:
-                name = next((str(row["name"]) for row in rows if _matches(row, r, f, m)), None)
-                if name is None:
-                    raise RulesError(f"map: no segment covers the cell {r}{f}{m}")
-                winners.add(name)
-                cells.append(name)
-    for row in rows:
-        if row["name"] not in winners:
-            raise RulesError(f"map: segment {row['name']!r} can never win: others cover its cells")
-    return tuple(cells)
-
-
-def _matches(row: Mapping[str, Any], r: int, f: int, m: int) -> bool:
-    scores = {"r": r, "f": f, "m": m}
-    return not row["when"] or any(
-        all(low <= scores[name] <= high for name, (low, high) in condition.items())
-        for condition in row["when"]
-    )
+def _compile_schemes(raws: Sequence[Mapping[str, Any]], shop: Shop) -> tuple[Scheme, ...]:
+    schemes: list[Scheme] = []
+    for raw in raws:
+        name = str(raw["name"])
+        compile_scheme = _KINDS.get(raw["kind"])
+        if compile_scheme is None:
+            raise RulesError(
+                f"scheme {name}: unknown kind {raw['kind']!r}; known are {', '.join(_KINDS)}"
+            )
+        try:
+            schemes.append(compile_scheme(raw, shop))
+        except (KeyError, TypeError, ValueError) as error:
+            text = f"no {error}" if isinstance(error, KeyError) else str(error)
+            raise RulesError(f"scheme {name}: {text}") from error
+    names = [scheme.name for scheme in schemes]
+    if len(set(names)) != len(names):
+        raise RulesError(f"two schemes have one name: {', '.join(names)}")
+    if RFM not in names:
+        raise RulesError(f"scheme {RFM} must run; found {', '.join(names)}")
+    return tuple(schemes)
 
 
-def _check_entries(campaigns: Mapping[str, Campaign], segments: Sequence[str]) -> None:
+def _check_entries(campaigns: Mapping[str, Campaign], schemes: Sequence[Scheme]) -> None:
+    segments = {scheme.name: scheme.segments for scheme in schemes}
     for campaign in campaigns.values():
         if campaign.enters is None:
             continue
         scheme, segment = campaign.enters
-        if scheme != "rfm" or segment not in segments:
+        if segment not in segments.get(scheme, ()):
+            known = "; ".join(f"{', '.join(names)} of {name}" for name, names in segments.items())
             raise RulesError(
                 f"campaign {campaign.name}: unknown segment {segment!r} of scheme {scheme!r}; "
-                f"known are {', '.join(segments)} of rfm"
+                f"known are {known}"
             )

@@ -186,6 +186,7 @@ class CustomerState:
 
     `seen` maps the identity of a recent event to the journal time at which it came, oldest first.
     `starts` holds the latest start per campaign and per campaign group (`group:` + name).
+    `rules_version` and `limits_number` say what the customer was decided by last.
     `next_due_ms` is the next instant at which the passing of time alone may change anything.
     `contacts` are by contact id, `offers` the instants of actions tagged `cross_sell`, `counted`
     what the census holds of this customer, `held` by scheme.
@@ -209,7 +210,7 @@ class CustomerState:
     next_due_ms: int | None = None
     merged_into: str | None = None
     rules_version: int = 0
-    snapshot_number: int = 0
+    limits_number: int = 0
     contacts: dict[str, Contact] = field(default_factory=dict)
     offers: list[int] = field(default_factory=list)
     products: Products | None = None

@@ -14,12 +14,12 @@ from streams.codec.partition import (
     CUSTOMER_PREFIX,
     PartitionRecord,
     decode_partition,
-    decode_rules,
 )
 from streams.codec.state import decode_state
-from streams.core.rules import Rules, compile_rules
+from streams.core.rules import Rules
 from streams.core.state import CustomerState
 from streams.errors import Transient
+from streams.insights.stored_rules import stored_rules
 from streams.ports import StateLog, StateStore, StoredPosition
 
 # The store follows a commit within milliseconds; a decider that was killed in between is back and
@@ -232,7 +232,5 @@ def _record_of(position: StoredPosition) -> PartitionRecord | None:
 
 
 def _rules_of(position: StoredPosition) -> Rules | None:
-    if position.rules_record is None:
-        return None
-    rules = decode_rules(position.rules_record)
-    return compile_rules(rules.rules, rules.version)
+    stored = stored_rules(position)
+    return stored.rules if stored is not None else None

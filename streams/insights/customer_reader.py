@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from streams.codec.partition import decode_partition, decode_rules
+from streams.codec.partition import decode_partition
 from streams.codec.state import decode_state
-from streams.core.rules import Rules, compile_rules
+from streams.core.rules import Rules
 from streams.core.state import CustomerState
 from streams.errors import Transient
+from streams.insights.stored_rules import stored_rules
 from streams.ports import PositionChanged, StateStore
 
 # Each retry means that a whole batch was committed in between the two questions.
@@ -30,17 +31,19 @@ def fetch_customer(store: StateStore, partition: int, customer_id: str) -> Custo
     """
     for _ in range(_ATTEMPTS):
         position = store.position(partition)
-        if position is None or position.partition_record is None or position.rules_record is None:
+        if position is None or position.partition_record is None:
+            return None
+        stored = stored_rules(position)
+        if stored is None:
             return None
         try:
             (value,) = store.load(partition, position.offset, [customer_id])
         except PositionChanged:
             continue
-        rules = decode_rules(position.rules_record)
         return CustomerNow(
             partition,
             decode_partition(position.partition_record).time_ms,
-            compile_rules(rules.rules, rules.version),
+            stored.rules,
             decode_state(customer_id, value) if value is not None else None,
         )
     raise Transient(f"partition {partition} of Redis changes faster than it can be read; try again")

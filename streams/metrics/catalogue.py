@@ -224,6 +224,31 @@ STATES_CACHED = MetricDefinition(
     help="Customer states held decoded in memory.",
     roles=("decide",),
 )
+SNAPSHOT_NUMBER = MetricDefinition(
+    name="rfm_snapshot_number",
+    kind="gauge",
+    help="Number of the threshold snapshot decided under; 0 before the first.",
+    roles=("decide",),
+    labels=("partition",),
+)
+SNAPSHOTS_TAKEN = MetricDefinition(
+    name="rfm_snapshots_taken_total",
+    kind="counter",
+    help="Threshold snapshots made from the censuses of all partitions, by the owner of partition 0.",
+    roles=("decide",),
+)
+SWEEPS_PENDING = MetricDefinition(
+    name="rfm_sweeps_pending",
+    kind="gauge",
+    help="Owned partitions whose customers do not all stand under the present rules and limits yet.",
+    roles=("decide",),
+)
+CUSTOMERS_SWEPT = MetricDefinition(
+    name="rfm_customers_swept_total",
+    kind="counter",
+    help="Customers decided anew because limits or rules had moved.",
+    roles=("decide",),
+)
 RECORDS = MetricDefinition(
     name="rfm_records_total",
     kind="counter",

@@ -53,6 +53,10 @@ class DecideMetrics(SharedMetrics):
         self._duplicates = c.EVENTS_DUPLICATE.counter(registry)
         self._segment_changes = c.SEGMENT_CHANGES.counter(registry)
         self._actions = c.ACTIONS.counter(registry)
+        self._snapshot_number = c.SNAPSHOT_NUMBER.gauge(registry)
+        self._snapshots_taken = c.SNAPSHOTS_TAKEN.counter(registry)
+        self._sweeps_pending = c.SWEEPS_PENDING.gauge(registry)
+        self._customers_swept = c.CUSTOMERS_SWEPT.counter(registry)
         self._states_written = c.STATES_WRITTEN.counter(registry)
         self._states_cached = c.STATES_CACHED.gauge(registry)
 
@@ -80,6 +84,8 @@ class DecideMetrics(SharedMetrics):
                     self._duplicates.inc(count)
             self._late.inc(counts.late_events)
             self._timers_fired.inc(counts.timers_fired)
+            self._customers_swept.inc(counts.swept_customers)
+            self._snapshots_taken.inc(len(decided.counting.snapshots))
             self._states_written.inc(len(decided.changed))
             self._forwarded.inc(len(decided.forwarded))
             if decided.refused:
@@ -150,7 +156,12 @@ class DecideMetrics(SharedMetrics):
         pending = sum(one.phase is not Phase.READY for one in partitions.values())
         self._recovering.set(pending)
         self._states_cached.set(sum(len(one.states) for one in partitions.values()))
+        sweeping = sum(one.swept != one.standing for one in partitions.values())
+        self._sweeps_pending.set(sweeping)
         for number, partition in partitions.items():
+            self._snapshot_number.labels(str(number)).set(
+                partition.rules.snapshot_number if partition.rules is not None else 0
+            )
             behind = self._committed_to.get(number, partition.base) - partition.base
             self._store_lag_offsets.labels(str(number)).set(max(0, behind))
 
@@ -178,6 +189,7 @@ class DecideMetrics(SharedMetrics):
             for gauge in (
                 self._recovery_progress,
                 self._store_lag_offsets,
+                self._snapshot_number,
                 self._timers_pending,
                 self._timers_overdue,
             ):

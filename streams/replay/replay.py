@@ -1,9 +1,12 @@
 """Run events through the whole system in this process, on simulated time.
 
 A record's journal time is the greatest `occurred_at` so far, and time passes without gaps: every
-timer fires at its due instant, as it would have in a life in which nothing ever stood still.
+timer fires at its due instant, as it would have in a life in which nothing ever stood still. At each
+boundary at which the population is counted everything before it is decided first, and so are the
+snapshot and the sweep that follow: new limits hold from that instant on.
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -22,7 +25,8 @@ from streams.codec.journal import encode_input
 from streams.codec.normalise import normalise
 from streams.codec.rates import Rates
 from streams.codec.state import decode_state
-from streams.core.inputs import RulesApplied, Tick
+from streams.core.inputs import RulesApplied, SnapshotTaken, Tick
+from streams.core.population.snapshot import Snapshot
 from streams.core.rules import Rules, compile_rules
 from streams.core.state import CustomerState
 from streams.errors import BrokenInvariant, Rejected
@@ -30,6 +34,7 @@ from streams.files.events import Event
 from streams.intake.reading import Limits, read_record
 from streams.runtime.cycle import Cycle
 from streams.runtime.measures import NoMeasures
+from streams.runtime.population import boundary_of
 from streams.runtime.steps import CycleSettings
 
 _GENERATION = "replay"
@@ -38,6 +43,7 @@ _RULES_VERSION = 1
 # Events between two drains: enough to make a batch worth its while, little enough to hold.
 CHUNK = 10_000
 _TELL_EVERY = 1_000
+_NEVER_MS = 2**53
 # A cycle that only begins a recovery decides nothing; this many in a row mean that it stands still.
 _IDLE_LIMIT = 1_000
 
@@ -65,7 +71,8 @@ class ReplayCounts:
 class Replay:
     """One pass over a history. Feed events in order of arrival, then `finish`.
 
-    `deliver` takes each output with its topic, in order; `refuse` each dead letter.
+    `deliver` takes each output with its topic, in order; `refuse` each dead letter. With `pinned` the
+    limits of that snapshot hold from the first event to the last, and no other is taken.
     """
 
     def __init__(
@@ -78,7 +85,10 @@ class Replay:
         refuse: Callable[[DeadLetter], None],
         *,
         backfill: bool = False,
+        pinned: Snapshot | None = None,
     ) -> None:
+        if pinned is not None:
+            rules_text = _without_snapshots(rules_text)
         self._limits = limits
         self._rates = rates
         self._wall_now_ms = wall_now_ms
@@ -93,7 +103,7 @@ class Replay:
             self._store,
             SimulatedClock(),
             NoMeasures(),
-            CycleSettings(ticks=False),
+            CycleSettings(ticks=False, sweeps_at_once=True),
         )
         self._waiting = 0
         self.time_ms = 0
@@ -102,6 +112,10 @@ class Replay:
         self._append(
             encode_input(RulesApplied(received_at_ms=0, version=_RULES_VERSION, rules=rules_text))
         )
+        self._counts_population = self.rules.uses_population and pinned is None
+        if pinned is not None:
+            self.rules = self.rules.under(pinned)
+            self._append(encode_input(SnapshotTaken(received_at_ms=0, snapshot=pinned)))
 
     def take(self, event: Event) -> None:
         """Take in one event."""
@@ -141,9 +155,23 @@ class Replay:
 
     def move_to(self, time_ms: int) -> None:
         """Let time pass up to `time_ms`; it never goes back."""
-        if time_ms > self.time_ms:
-            self.time_ms = time_ms
-            self._append(encode_input(Tick(received_at_ms=time_ms, continuous=True)))
+        if time_ms <= self.time_ms:
+            return
+        if self._counts_population:
+            self._pass_boundaries(time_ms)
+        self.time_ms = time_ms
+        self._append(encode_input(Tick(received_at_ms=time_ms, continuous=True)))
+
+    def _pass_boundaries(self, time_ms: int) -> None:
+        """Stop at each boundary on the way, so that its snapshot decides what comes after it."""
+        every_ms = self.rules.snapshot_every_ms
+        # Before the first event there was nobody to count.
+        boundary_ms = boundary_of(self.time_ms or time_ms, every_ms) + every_ms
+        while boundary_ms <= time_ms:
+            self.time_ms = boundary_ms
+            self._append(encode_input(Tick(received_at_ms=boundary_ms, continuous=True)))
+            self._drain()
+            boundary_ms += every_ms
 
     def finish(self) -> None:
         """Decide everything that is left."""
@@ -161,18 +189,31 @@ class Replay:
             self._drain()
 
     def _drain(self) -> None:
-        end = self._broker.journal[_PARTITION].end
         idle = 0
-        while self._broker.committed.get(_PARTITION, 0) < end:
+        while not self._is_drained():
             before = self._broker.committed.get(_PARTITION, 0), len(self._broker.outputs)
             self._cycle.run_once()
             after = self._broker.committed.get(_PARTITION, 0), len(self._broker.outputs)
             idle = idle + 1 if after == before else 0
             if idle > _IDLE_LIMIT:
-                raise BrokenInvariant(f"the replay stands still at record {after[0]} of {end}")
+                raise BrokenInvariant(f"the replay stands still at record {after[0]}")
             for topic, records in self._broker.take_outputs().items():
                 for record in records:
                     self.counts.outputs[topic] += 1
                     self._deliver(topic, record)
             self._broker.drop_decided()
         self._waiting = 0
+
+    def _is_drained(self) -> bool:
+        """Whether everything is decided, the sweep that a new snapshot asks for included."""
+        if self._broker.committed.get(_PARTITION, 0) < self._broker.journal[_PARTITION].end:
+            return False
+        partition = self._cycle.partitions.get(_PARTITION)
+        return partition is not None and partition.swept == partition.standing
+
+
+def _without_snapshots(rules_text: str) -> str:
+    """The same rules, under which no boundary is ever reached."""
+    document = json.loads(rules_text)
+    document["population"]["snapshot_every_ms"] = _NEVER_MS
+    return json.dumps(document, sort_keys=True, separators=(",", ":"))

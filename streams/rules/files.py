@@ -1,182 +1,153 @@
-"""Rule files in YAML, checked and turned into the one JSON document that is journaled."""
+"""Rule files in YAML, checked and turned into the one JSON document that is journaled.
+
+`maps/NAME.yaml` and `schemes/NAME.yaml` of the shop's own folder take the place of the shipped
+file of that name; its `campaigns/`, where there is one, holds all campaigns.
+"""
 
 import json
-import re
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, NamedTuple
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-
-from schemas.currencies import MINOR_DIGITS
-from streams.core.rules import RulesError, compile_rules
-from streams.core.values import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+from streams.core.rules import RFM, RulesError, compile_rules
+from streams.core.values import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.errors import UsageError
-from streams.settings import Settings
+from streams.rules.attribute_files import journaled_attributes
+from streams.rules.campaign_files import journaled_campaigns
+from streams.rules.describe import segments_of
+from streams.rules.map_files import OWN_MAP, journaled_map
+from streams.rules.rule_text import RuleText
+from streams.rules.scheme_files import census_value, journaled_scheme
+from streams.settings import SCHEMES, Settings
 
 HISTORY_MARGIN_DAYS = 100
 # Producers retry for hours and replay a day at most; a week covers a broken weekend.
 DUPLICATES_DAYS = 7
-_UNITS = {"s": SECOND_MS, "m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
-
-
-def _duration_ms(value: object) -> int:
-    match = re.fullmatch(r"(\d+)\s*([smhd])", str(value))
-    if match is None:
-        raise ValueError(f"{value!r} is no duration; write 30s, 15m, 4h or 7d")
-    return int(match[1]) * _UNITS[match[2]]
-
-
-def _range(value: object) -> tuple[int, int]:
-    match = re.fullmatch(r"([1-5])(?:-([1-5]))?", str(value))
-    if match is None:
-        raise ValueError(f"{value!r} is no score; write 3 or 2-5")
-    return int(match[1]), int(match[2] or match[1])
-
-
-Model = TypeVar("Model", bound=BaseModel)
-Duration = Annotated[int, BeforeValidator(_duration_ms)]
-Range = Annotated[tuple[int, int], BeforeValidator(_range)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SegmentRow(_Strict):
-    """One segment of a map and the cells in which it wins."""
-
-    name: str
-    when: list[dict[Literal["r", "f", "m"], Range]]
-
-
-class MapFile(_Strict):
-    """`rfm.yaml`."""
-
-    segments: list[SegmentRow]
-
-
-class Entry(_Strict):
-    scheme: Literal["rfm"]
-    segment: str
-
-
-class TriggerFile(_Strict):
-    """What starts a campaign: an abandoned cart, or entering a segment by one of `causes`."""
-
-    event: Literal["cart.abandoned"] | None = None
-    enters: Entry | None = None
-    causes: list[Literal["event", "clock"]]
-
-
-class StepFile(_Strict):
-    """One action, `after` the start (carts: after the cart's latest change)."""
-
-    name: str
-    after: Duration
-    template: str
-    valid_for: Duration
-    offer: str | None = None
-
-
-class CampaignFile(_Strict):
-    """`campaigns/NAME.yaml`."""
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    version: int = Field(ge=1)
-    priority: int
-    channels: list[Literal["email", "sms", "push", "post", "webhook"]] = Field(min_length=1)
-    trigger: TriggerFile
-    quiet: Duration = 0
-    re_entry: Duration | Literal["never"] = 0
-    group: str | None = None
-    group_gap: Duration = 0
-    max_start_delay: Duration = 7 * DAY_MS
-    ends_on_order: bool = True
-    steps: list[StepFile] = Field(min_length=1)
-
-    def journaled(self) -> dict[str, Any]:
-        """The form in which the core compiles it."""
-        if (self.trigger.event is None) == (self.trigger.enters is None):
-            raise ValueError("trigger: give either event or enters")
-        return {
-            "name": self.name,
-            "version": self.version,
-            "priority": self.priority,
-            "channels": self.channels,
-            "trigger": self.trigger.model_dump(),
-            "quiet_ms": self.quiet,
-            "re_entry_ms": None if self.re_entry == "never" else self.re_entry,
-            "group": self.group,
-            "group_gap_ms": self.group_gap,
-            "max_start_delay_ms": self.max_start_delay,
-            "ends_on_order": self.ends_on_order,
-            "steps": [
-                {
-                    "name": step.name,
-                    "after_ms": step.after,
-                    "template": step.template,
-                    "valid_for_ms": step.valid_for,
-                    "offer": step.offer,
-                }
-                for step in self.steps
-            ],
-        }
+ATTRIBUTES = "attributes"
+_FOLDERS = ("maps", "schemes", "campaigns")
 
 
 def rules_text(settings: Settings) -> str:
     """The rules of the settings and rule files as canonical JSON; raises `UsageError`."""
-    if settings.rules_dir is not None:
-        return _text_of(settings, settings.rules_dir)
+    text = json.dumps(rules_document(settings), sort_keys=True, separators=(",", ":"))
+    try:
+        compile_rules(text, 1)
+    except RulesError as error:
+        raise UsageError(f"{settings.rules_dir or 'shipped rules'}: {error}") from error
+    return text
+
+
+def rules_document(settings: Settings) -> dict[str, Any]:
+    """The same before it is text; raises `UsageError` with file and line, and the cells of maps."""
     with as_file(files("streams.rules")) as shipped:
-        return _text_of(settings, shipped)
+        return _document(_Folders(shipped, settings.rules_dir), settings)
 
 
-def _text_of(settings: Settings, folder: Path) -> str:
-    rows = _load(folder / "rfm.yaml", MapFile).segments
-    campaigns: list[dict[str, Any]] = []
-    for path in sorted((folder / "campaigns").glob("*.yaml")):
-        try:
-            campaigns.append(_load(path, CampaignFile).journaled())
-        except ValueError as error:
-            raise UsageError(f"{path}: {error}") from error
-    names = [campaign["name"] for campaign in campaigns]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UsageError(f"{folder / 'campaigns'}: two files define {', '.join(twice)}")
-    minor = 10 ** MINOR_DIGITS[settings.base_currency]
-    document = {
+class _Folders(NamedTuple):
+    shipped: Path
+    own: Path | None
+
+    def file(self, folder: str, name: str) -> Path:
+        """The shop's own file of that name, else the shipped one, which need not exist."""
+        if self.own is not None and (path := self.own / folder / f"{name}.yaml").exists():
+            return path
+        return self.shipped / folder / f"{name}.yaml"
+
+    def names(self, folder: str) -> list[str]:
+        """Names of all files of a kind, shipped and own ones."""
+        found = [*(self.shipped / folder).glob("*.yaml"), *self.own_files(folder)]
+        return sorted({path.stem for path in found})
+
+    def own_files(self, folder: str) -> list[Path]:
+        """The shop's own files of a kind, by name."""
+        return sorted((self.own / folder).glob("*.yaml")) if self.own is not None else []
+
+
+def _document(folders: _Folders, settings: Settings) -> dict[str, Any]:
+    _check_folder(folders)
+    schemes = _schemes(folders, settings)
+    segments = {scheme["name"]: segments_of(scheme) for scheme in schemes}
+    shares, value_window_ms = census_value(
+        RuleText.load(folders.file("schemes", "value")), settings
+    )
+    return {
         "base_currency": settings.base_currency,
         "window_ms": settings.window_days * DAY_MS,
         "history_margin_ms": HISTORY_MARGIN_DAYS * DAY_MS,
         "duplicates_ms": DUPLICATES_DAYS * DAY_MS,
         "count_zero_value_orders": settings.count_zero_value_orders,
-        "recency_limits_ms": [int(limit * DAY_MS) for limit in settings.recency_limits_days],
-        "frequency_limits": [int(limit) for limit in settings.frequency_limits],
-        "monetary_limits_minor": [int(limit * minor) for limit in settings.monetary_limits],
-        "rfm_map": [row.model_dump() for row in rows],
+        "schemes": schemes,
+        "population": {
+            "minimum_customers": settings.population_minimum_customers,
+            "minimum_history_ms": int(settings.population_minimum_history_days * DAY_MS),
+            "snapshot_every_ms": int(settings.snapshot_every_hours * HOUR_MS),
+            "value_shares_percent": shares,
+            "value_window_ms": value_window_ms,
+            "sweep_customers_per_s": settings.sweep_customers_per_s,
+        },
         "max_event_age_ms": int(settings.max_event_age_hours * HOUR_MS),
         "cart_abandoned_after_ms": int(settings.cart_abandoned_after_minutes * MINUTE_MS),
         "consent_unknown": settings.consent_unknown,
-        "campaigns": campaigns,
+        "campaigns": journaled_campaigns(_campaigns_folder(folders), segments),
     }
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
-    try:
-        compile_rules(text, 1)
-    except RulesError as error:
-        raise UsageError(f"{folder}: {error}") from error
-    return text
 
 
-def _load(path: Path, model: type[Model]) -> Model:
-    try:
-        return model.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise UsageError(f"{path}: {str(error).replace(chr(10), ' ')}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{path}: {where}: {first['msg']}") from error
+def _campaigns_folder(folders: _Folders) -> Path:
+    own = folders.own / "campaigns" if folders.own is not None else None
+    return own if own is not None and own.is_dir() else folders.shipped / "campaigns"
+
+
+def _check_folder(folders: _Folders) -> None:
+    """Refuse what would be passed over without a word: a file in no place or of no known name."""
+    if folders.own is None:
+        return
+    if not folders.own.is_dir():
+        raise UsageError(f"{folders.own}: no such folder (set RFM_RULES_DIR)")
+    for path in sorted(folders.own.glob("*.yaml")):
+        raise UsageError(f"{path}: rule files stand in {', '.join(_FOLDERS)}, not beside them")
+    known = [name for name in SCHEMES if name != RFM]
+    for path in folders.own_files("schemes"):
+        if path.stem not in known:
+            raise UsageError(
+                f"{path}: there is no scheme {path.stem!r} with a file; known are {', '.join(known)}"
+            )
+
+
+def _maps(folders: _Folders, settings: Settings) -> list[dict[str, Any]]:
+    known = folders.names("maps")
+    for name in settings.rfm_maps:
+        if name not in known:
+            raise UsageError(
+                f"settings: rfm_maps: there is no map {name!r}; known are {', '.join(known)} "
+                "(set RFM_RFM_MAPS)"
+            )
+    chosen = (OWN_MAP, *settings.rfm_maps)
+    # What nobody chose yet is checked all the same: it was written to be chosen.
+    others = [path.stem for path in folders.own_files("maps") if path.stem not in chosen]
+    read = {
+        name: journaled_map(RuleText.load(folders.file("maps", name)), name, settings)
+        for name in (*chosen, *others)
+    }
+    return [read[name] for name in chosen]
+
+
+def _schemes(folders: _Folders, settings: Settings) -> list[dict[str, Any]]:
+    """All that run, in the order in which they are asked: `attributes` last."""
+    chosen = settings.chosen_schemes()
+    schemes = _maps(folders, settings)
+    others = [path.stem for path in folders.own_files("schemes") if path.stem not in chosen]
+    read = {
+        name: _scheme(folders, name, settings)
+        for name in (*chosen, *others)
+        if name not in {RFM, ATTRIBUTES}
+    }
+    schemes += [read[name] for name in chosen if name in read]
+    if ATTRIBUTES in chosen:
+        text = RuleText.load(folders.file("schemes", ATTRIBUTES))
+        segments = {scheme["name"]: segments_of(scheme) for scheme in schemes}
+        schemes.append(journaled_attributes(text, settings, segments))
+    return schemes
+
+
+def _scheme(folders: _Folders, name: str, settings: Settings) -> dict[str, Any]:
+    return journaled_scheme(RuleText.load(folders.file("schemes", name)), name, settings)

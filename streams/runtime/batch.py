@@ -5,15 +5,26 @@ adopted after the commit or dropped.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from streams.core import machine
-from streams.core.inputs import CustomerEvent, Input, RulesApplied, Tick
+from streams.core.inputs import (
+    CensusTaken,
+    CustomerEvent,
+    Input,
+    RulesApplied,
+    SnapshotTaken,
+    Sweep,
+    Tick,
+)
 from streams.core.outputs import Forwarded, Message, NotForwarded, Output
+from streams.core.population.counted import Counted
+from streams.core.population.snapshot import Snapshot
 from streams.core.rules import Rules, RulesError, compile_rules
 from streams.core.state import CustomerState
 from streams.errors import BrokenInvariant
-from streams.runtime.timers import TimerHeap
+from streams.runtime.partition import Partition
+from streams.runtime.population import Counting, boundary_of, gather, tell_census
 
 # One record or tick may make a million timers due. A transaction takes as many as can be decided
 # well within the transaction timeout of 15 s; the next one goes on behind them.
@@ -28,6 +39,7 @@ class Counts:
 
     events: dict[tuple[str, str], int] = field(default_factory=dict)
     timers_fired: int = 0
+    swept_customers: int = 0
     late_events: int = 0
     greatest_received_ms: int = 0
 
@@ -43,14 +55,18 @@ class Decided:
     next_offset: int
     time_ms: int
     rules: Rules | None
-    rules_record: RulesApplied | None
     working: dict[str, CustomerState]
+    swept: tuple[int, int]
+    rules_record: RulesApplied | None = None
+    snapshot_record: Snapshot | None = None
+    counting: Counting = field(default_factory=Counting)
     changed: dict[str, None] = field(default_factory=dict)
     outputs: list[Message] = field(default_factory=list)
     forwarded: list[CustomerEvent] = field(default_factory=list)
     refused: list[tuple[int, NotForwarded]] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
     tick_read: bool = False
+    sweep_read: bool = False
     complete: bool = True
 
 
@@ -59,13 +75,19 @@ class BatchDecider:
 
     def __init__(
         self,
-        timers: TimerHeap,
-        decided: Decided,
+        partition: Partition,
+        working: dict[str, CustomerState],
         name_type: NameType,
         max_timers: int = MAX_TIMERS,
+        partitions: int = 1,
     ) -> None:
-        self._timers = timers
-        self._decided = decided
+        self._partition = partition
+        self._timers = partition.timers
+        self._partitions = partitions
+        self._decided = Decided(
+            partition.journal_offset, partition.time_ms, partition.rules, working, partition.swept
+        )
+        self._decided.counting.latest = partition.population.latest
         self._name_type = name_type
         self._timers_left = max_timers
 
@@ -81,18 +103,74 @@ class BatchDecider:
             decided.next_offset = offset + 1
             if isinstance(record, CustomerEvent):
                 self._apply(record)
-            elif isinstance(record, RulesApplied):
-                self._take_rules(record)
             else:
-                decided.tick_read = True
+                self._take_own(record)
         return decided
+
+    def _take_own(self, record: Input) -> None:
+        """Take a record that decide journaled itself, or intake's tick."""
+        decided = self._decided
+        match record:
+            case Tick():
+                decided.tick_read = True
+            case RulesApplied():
+                self._take_rules(record)
+            case SnapshotTaken():
+                self._take_snapshot(record)
+            case CensusTaken():
+                gather(
+                    self._partition.population,
+                    decided.counting,
+                    record,
+                    self._partitions,
+                    self._rules(),
+                    decided.time_ms,
+                )
+            case Sweep():
+                self._sweep(record)
+            case _:
+                raise TypeError(f"no rule for {type(record).__name__}")
 
     def _reach(self, record: Input) -> bool:
         """Bring the partition's time up to the record; False where timers are left over."""
         decided = self._decided
         now_ms = max(decided.time_ms, record.received_at_ms)
         continuous = isinstance(record, Tick) and record.continuous
-        while (timer := self._timers.pop_due(now_ms)) is not None:
+        boundary_ms = self._census_boundary(now_ms)
+        if boundary_ms is not None:
+            # Counted as of that instant, so after every timer due by it and before anything later.
+            if not self._fire_due(boundary_ms, now_ms, continuous=continuous):
+                return False
+            tell_census(
+                self._partition.population,
+                decided.counting,
+                self._partition.number,
+                boundary_ms,
+                now_ms,
+            )
+        if not self._fire_due(now_ms, now_ms, continuous=continuous):
+            return False
+        decided.time_ms = now_ms
+        return True
+
+    def _census_boundary(self, now_ms: int) -> int | None:
+        """The boundary that is passed on the way to `now_ms`; of several the latest."""
+        decided = self._decided
+        rules = decided.rules
+        if rules is None or not rules.uses_population:
+            return None
+        counting = decided.counting
+        told_ms = (
+            counting.told_ms if counting.told_ms is not None else self._partition.population.told_ms
+        )
+        if now_ms < told_ms + rules.snapshot_every_ms:
+            return None
+        return boundary_of(now_ms, rules.snapshot_every_ms) or None
+
+    def _fire_due(self, until_ms: int, now_ms: int, *, continuous: bool) -> bool:
+        """Fire every timer due by `until_ms`; False where some are left over."""
+        decided = self._decided
+        while (timer := self._timers.pop_due(until_ms)) is not None:
             due_ms, customer_id = timer
             state = decided.working.get(customer_id)
             if state is None or self._timers_left <= 0:
@@ -102,12 +180,10 @@ class BatchDecider:
                 self._fire(state, due_ms, due_ms if continuous else now_ms)
                 # Should the next transaction begin in the middle, time has come this far.
                 decided.time_ms = max(decided.time_ms, due_ms)
-        if not self._timers.is_ready(now_ms):
-            return False
-        decided.time_ms = now_ms
-        return True
+        return self._timers.is_ready(until_ms)
 
     def _fire(self, state: CustomerState, due_ms: int, now_ms: int) -> None:
+        counted = state.counted
         step = machine.fire(state, due_ms, self._rules(), now_ms)
         if state.next_due_ms is not None and state.next_due_ms <= due_ms:
             raise BrokenInvariant(
@@ -115,7 +191,7 @@ class BatchDecider:
             )
         self._timers_left -= 1
         self._decided.counts.timers_fired += 1
-        self._keep(state, step.outputs, due_ms)
+        self._keep(state, step.outputs, due_ms, counted)
 
     def _apply(self, event: CustomerEvent) -> None:
         decided = self._decided
@@ -123,7 +199,7 @@ class BatchDecider:
         if state is None:
             state = decided.working[event.customer_id] = CustomerState(event.customer_id)
         event_type = self._name_type(type(event))
-        due_before_ms = state.next_due_ms
+        due_before_ms, counted = state.next_due_ms, state.counted
         step = machine.apply(state, event, self._rules(), decided.time_ms, event_type)
         counts = decided.counts
         noted = (event_type, step.note)
@@ -131,10 +207,39 @@ class BatchDecider:
         counts.late_events += step.late
         counts.greatest_received_ms = max(counts.greatest_received_ms, event.received_at_ms)
         if step.note != machine.DUPLICATE:
-            self._keep(state, step.outputs, due_before_ms)
+            self._keep(state, step.outputs, due_before_ms, counted)
 
-    def _keep(self, state: CustomerState, outputs: list[Output], due_before_ms: int | None) -> None:
+    def _sweep(self, record: Sweep) -> None:
+        """Decide the named customers anew; who stands under the present limits already is passed."""
         decided = self._decided
+        decided.sweep_read = True
+        rules = self._rules()
+        for customer_id in record.customers:
+            state = decided.working.get(customer_id)
+            if state is None:
+                raise BrokenInvariant(
+                    "the journal names a customer to be decided anew whom Redis does not hold; "
+                    "somebody wrote to it by hand. Run `rfm-streams redis rebuild`"
+                )
+            due_before_ms, counted = state.next_due_ms, state.counted
+            step = machine.sweep(state, rules, decided.time_ms)
+            if step.note == machine.APPLIED:
+                decided.counts.swept_customers += 1
+                self._keep(state, step.outputs, due_before_ms, counted)
+        target = (record.rules_version, record.limits_number)
+        if record.done and target == (rules.version, rules.limits_number):
+            decided.swept = target
+
+    def _keep(
+        self,
+        state: CustomerState,
+        outputs: list[Output],
+        due_before_ms: int | None,
+        counted: Counted | None,
+    ) -> None:
+        decided = self._decided
+        if state.counted is not counted:
+            decided.counting.change.replace(counted, state.counted)
         for output in outputs:
             if isinstance(output, Forwarded):
                 decided.forwarded.append(output.event)
@@ -150,14 +255,34 @@ class BatchDecider:
         decided = self._decided
         if decided.rules is not None and record.version <= decided.rules.version:
             return
+        known = decided.rules
         try:
-            decided.rules = compile_rules(record.rules, record.version)
+            rules = compile_rules(record.rules, record.version)
         except RulesError as error:
             raise BrokenInvariant(
                 f"the journaled rules cannot be decided by ({error}); a newer release may have "
                 "written them: run that release"
             ) from error
+        if known is None:
+            # Nobody was decided by other rules, and nothing was to be counted before.
+            decided.swept = (rules.version, 0)
+            if rules.uses_population:
+                first_ms = boundary_of(decided.time_ms, rules.snapshot_every_ms)
+                decided.counting.told_ms = first_ms or None
+        else:
+            rules = replace(rules.under(known.snapshot), limits_number=known.limits_number)
+        decided.rules = rules
         decided.rules_record = record
+
+    def _take_snapshot(self, record: SnapshotTaken) -> None:
+        rules, snapshot = self._rules(), record.snapshot
+        # Told twice, by an owner and the one after it, the first to stand in the journal counts.
+        if snapshot.number <= rules.snapshot_number:
+            return
+        self._decided.rules = rules.under(snapshot)
+        self._decided.snapshot_record = snapshot
+        counting = self._decided.counting
+        counting.latest = max(counting.latest, (snapshot.number, snapshot.as_of_ms))
 
     def _rules(self) -> Rules:
         if self._decided.rules is None:

@@ -9,16 +9,20 @@ from collections.abc import Callable, Sequence
 from streams.codec.journal import EVENT_TYPES, decode_input, encode_input
 from streams.codec.outputs import OutputEncoder, dead_letter_of
 from streams.codec.partition import (
+    CENSUS_KEY,
+    GATHERED_PREFIX,
     PARTITION_KEY,
     RULES_KEY,
+    SNAPSHOT_KEY,
     PartitionRecord,
     RulesRecord,
     customer_key,
     encode_partition,
     encode_rules,
 )
+from streams.codec.population import encode_snapshot
 from streams.codec.state import decode_state, encode_state
-from streams.core.inputs import CustomerEvent, Input, Tick
+from streams.core.inputs import CustomerEvent, Input, Sweep, Tick
 from streams.core.state import CustomerState
 from streams.errors import BrokenInvariant, ForeignStore, Transient, UnknownOutcome
 from streams.ports import (
@@ -32,8 +36,10 @@ from streams.ports import (
 )
 from streams.runtime.batch import BatchDecider, Decided
 from streams.runtime.partition import Partition, Phase
+from streams.runtime.population import CENSUS_FIELD, adopt, changed, gathered_field
 from streams.runtime.recoveries import Recoveries
 from streams.runtime.steps import ORDER, Batch, CycleSettings, Measures, Step
+from streams.runtime.sweeping import PATIENCE_S, Sweeper
 
 JOURNAL = "rfm.journal"
 STATE = "rfm.state"
@@ -131,6 +137,7 @@ class Cycle:
                 self.partitions[number].at_end = True
         self._check_idle(batch)
         self._plan_ticks(batch)
+        self._plan_sweeps(batch)
         self._measures.owned(self.partitions)
         if not batch.partitions:
             return False
@@ -161,6 +168,8 @@ class Cycle:
         for _, record in inputs:
             if isinstance(record, CustomerEvent):
                 wanted[record.customer_id] = None
+            elif isinstance(record, Sweep):
+                wanted |= dict.fromkeys(record.customers)
         working: dict[str, CustomerState] = {}
         missing: list[str] = []
         # States leave the cache while they are worked on: what a failed batch did to them is gone.
@@ -185,16 +194,12 @@ class Cycle:
 
     def _apply(self, batch: Batch) -> bool:
         for number, inputs in batch.inputs.items():
-            partition = self.partitions[number]
-            decided = Decided(
-                partition.journal_offset,
-                partition.time_ms,
-                partition.rules,
-                None,
-                batch.working[number],
-            )
             batch.decided[number] = BatchDecider(
-                partition.timers, decided, EVENT_TYPES.__getitem__, self._settings.max_timers
+                self.partitions[number],
+                batch.working[number],
+                EVENT_TYPES.__getitem__,
+                self._settings.max_timers,
+                self._settings.partitions,
             ).decide(inputs)
         return True
 
@@ -212,11 +217,23 @@ class Cycle:
         now_ms = self._clock.now_ms()
         for number, decided in batch.decided.items():
             self._publish_outputs(number, decided)
-            batch.writes[number] = self._publish_states(number, decided)
+            self._publish_counted(decided)
+            batch.writes[number] = self._publish_states(batch, number, decided)
         for number in batch.ticks:
             tick = encode_input(Tick(received_at_ms=now_ms))
             self._log.publish(JOURNAL, None, tick, (), number)
+        for number, sweep in batch.sweeps.items():
+            self._log.publish(JOURNAL, None, encode_input(sweep), (), number)
         return True
+
+    def _publish_counted(self, decided: Decided) -> None:
+        """A census goes to partition 0, which answers with a snapshot for everybody."""
+        for census in decided.counting.told:
+            self._log.publish(JOURNAL, None, encode_input(census), (), 0)
+        for snapshot in decided.counting.snapshots:
+            value = encode_input(snapshot)
+            for number in range(self._settings.partitions):
+                self._log.publish(JOURNAL, None, value, (), number)
 
     def _publish_outputs(self, number: int, decided: Decided) -> None:
         if decided.rules is None:
@@ -235,7 +252,7 @@ class Cycle:
             letter = dead_letter_of(refused, number, offset, decided.time_ms)
             publish(letter.topic, letter.key, letter.value, letter.headers, None)
 
-    def _publish_states(self, number: int, decided: Decided) -> StoreWrite:
+    def _publish_states(self, batch: Batch, number: int, decided: Decided) -> StoreWrite:
         states: list[tuple[str, bytes]] = []
         timers: list[tuple[str, int | None]] = []
         publish, working = self._log.publish, decided.working
@@ -250,17 +267,40 @@ class Cycle:
             rules = decided.rules_record
             rules_record = encode_rules(RulesRecord(rules.version, rules.rules))
             publish(STATE, RULES_KEY, rules_record, (), number)
+        snapshot_record: bytes | None = None
+        if decided.snapshot_record is not None:
+            snapshot_record = encode_snapshot(decided.snapshot_record)
+            publish(STATE, SNAPSHOT_KEY, snapshot_record, (), number)
+        partition = self.partitions[number]
+        counted, told_ms = decided.counting, decided.counting.told_ms
+        batch.census_changes[number], census = changed(partition.population, counted)
+        named: dict[str, bytes] = {}
+        if census is not None:
+            named[CENSUS_FIELD] = census
+            publish(STATE, CENSUS_KEY, census, (), number)
+        for other, taken in counted.gathered.items():
+            named[gathered_field(other)] = encode_input(taken)
+            key = GATHERED_PREFIX + str(other).encode()
+            publish(STATE, key, named[gathered_field(other)], (), number)
         record = encode_partition(
             PartitionRecord(
                 decided.next_offset,
                 decided.time_ms,
                 decided.rules.version if decided.rules is not None else 0,
+                decided.rules.snapshot_number if decided.rules is not None else 0,
+                decided.rules.limits_number if decided.rules is not None else 0,
+                *decided.swept,
+                partition.population.told_ms if told_ms is None else told_ms,
+                batch.census_changes[number],
+                *counted.latest,
             )
         )
         # Last, so that its offset is the position behind everything this commit says.
         self._log.publish_tracked(STATE, PARTITION_KEY, record, number)
-        base = self.partitions[number].base
-        return StoreWrite(number, base, base, states, timers, record, rules_record)
+        base = partition.base
+        return StoreWrite(
+            number, base, base, states, timers, record, rules_record, snapshot_record, named
+        )
 
     def _positions(self, batch: Batch) -> bool:
         positions = {
@@ -279,6 +319,8 @@ class Cycle:
         self._measures.committed(batch, self._clock.monotonic_s() - started_s)
         for number in batch.ticks:
             self.partitions[number].unread_tick = True
+        for number in batch.sweeps:
+            self.partitions[number].unread_sweep = True
         return True
 
     def _store_states(self, batch: Batch) -> bool:
@@ -310,8 +352,12 @@ class Cycle:
             partition.journal_offset = decided.next_offset
             partition.time_ms = decided.time_ms
             partition.rules = decided.rules
+            partition.swept = decided.swept
+            adopt(partition.population, decided.counting, batch.census_changes[number])
             if decided.tick_read:
                 partition.unread_tick = False
+            if decided.sweep_read:
+                partition.unread_sweep = False
             partition.checked_at_s = self._clock.monotonic_s()
             share = self._settings.cached_states // max(1, len(self.partitions))
             partition.keep(decided.working, share)
@@ -327,7 +373,7 @@ class Cycle:
             return
         now_ms = self._clock.now_ms()
         for number, partition in self.partitions.items():
-            due_ms = partition.timers.first_due_ms
+            due_ms = partition.next_due_ms
             if (
                 partition.phase is Phase.READY
                 and partition.at_end
@@ -339,6 +385,40 @@ class Cycle:
             ):
                 partition.last_tick_ms = now_ms
                 batch.ticks.append(number)
+
+    def _plan_sweeps(self, batch: Batch) -> None:
+        """Journal the next chunk for partitions whose customers stand under older rules or limits."""
+        if not self._settings.sweeps:
+            return
+        now_s = self._clock.monotonic_s()
+        for number, partition in self.partitions.items():
+            if (
+                partition.phase is not Phase.READY
+                or partition.unread_sweep
+                or partition.swept == partition.standing
+            ):
+                continue
+            sweeper = partition.sweeper
+            if sweeper is None or sweeper.target != partition.standing:
+                sweeper = partition.sweeper = Sweeper(number, partition.standing, self._store)
+            behind_s = 0.0 if partition.at_end else PATIENCE_S
+            if now_s >= sweeper.next_at_s + behind_s or self._settings.sweeps_at_once:
+                self._sweep(batch, partition, sweeper, now_s)
+
+    def _sweep(self, batch: Batch, partition: Partition, sweeper: Sweeper, now_s: float) -> None:
+        rules = partition.rules
+        if rules is None:
+            return
+        # Under the event clock this machine's clock says nothing about the journal's time.
+        now_ms = self._clock.now_ms() if self._settings.ticks else partition.time_ms
+        share = rules.sweep_customers_per_s / max(1, len(self.partitions))
+        try:
+            chunk = sweeper.next_chunk(now_ms, now_s, share)
+        except Transient:
+            self._recoveries.begin(partition)
+            return
+        if chunk.customers or chunk.done:
+            batch.sweeps[partition.number] = chunk
 
     def _check_idle(self, batch: Batch) -> None:
         """See that the store of idle partitions is where it was left, and look ahead at timers.

@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from streams.core.rules import Rules
 from streams.core.state import CustomerState
+from streams.runtime.population import Population
+from streams.runtime.sweeping import Sweeper
 from streams.runtime.timers import TimerHeap
 
 
@@ -21,6 +23,7 @@ class Partition:
 
     `base` is the next offset of `rfm.state` that the store holds, `journal_offset` the next record
     to decide, `time_ms` the partition's time. `states` is the cache, least recently used first.
+    `swept` are the rules version and the number of the limits of the latest finished sweep.
     """
 
     number: int
@@ -33,6 +36,10 @@ class Partition:
     states: dict[str, CustomerState] = field(default_factory=dict)
     at_end: bool = False
     unread_tick: bool = False
+    unread_sweep: bool = False
+    population: Population = field(default_factory=Population)
+    swept: tuple[int, int] = (0, 0)
+    sweeper: Sweeper | None = None
     last_tick_ms: int = 0
     checked_at_s: float = 0.0
 
@@ -43,6 +50,29 @@ class Partition:
         self.timers.reset()
         self.at_end = False
         self.unread_tick = False
+        self.unread_sweep = False
+        self.sweeper = None
+
+    @property
+    def census_due_ms(self) -> int | None:
+        """The next instant at which the census is to be told; None before the first record."""
+        rules, told_ms = self.rules, self.population.told_ms
+        if rules is None or not rules.uses_population or not told_ms:
+            return None
+        return told_ms + rules.snapshot_every_ms
+
+    @property
+    def next_due_ms(self) -> int | None:
+        """The next instant at which a timer or a census of this partition is due."""
+        timer_ms, census_ms = self.timers.first_due_ms, self.census_due_ms
+        if timer_ms is None or (census_ms is not None and census_ms < timer_ms):
+            return census_ms
+        return timer_ms
+
+    @property
+    def standing(self) -> tuple[int, int]:
+        """The rules version and the number of the limits decided by."""
+        return (self.rules.version, self.rules.limits_number) if self.rules else (0, 0)
 
     def keep(self, states: dict[str, CustomerState], limit: int) -> None:
         """Take states into the cache as the latest used; the oldest beyond the limit go."""

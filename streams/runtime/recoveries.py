@@ -1,5 +1,7 @@
 """The recoveries under way, beside the cycle: each gets a bounded piece of work between two batches."""
 
+from dataclasses import replace
+
 from streams.core.rules import compile_rules
 from streams.errors import BrokenInvariant, Transient
 from streams.ports import Clock, JournalLog, StateLog, StateStore
@@ -111,10 +113,27 @@ class Recoveries:
                 f"partition {number} decides by rules version {record.rules_version}, but "
                 f"rfm.state holds version {rules.version if rules else 0}"
             )
+        known = recovered.snapshot.number if recovered.snapshot is not None else 0
+        if record is not None and record.snapshot_number != known:
+            raise BrokenInvariant(
+                f"partition {number} decides under snapshot {record.snapshot_number}, but rfm.state "
+                f"holds snapshot {known}"
+            )
         partition.base = recovered.base
         partition.journal_offset = record.journal_offset if record is not None else 0
         partition.time_ms = record.time_ms if record is not None else 0
-        partition.rules = compile_rules(rules.rules, rules.version) if rules is not None else None
+        partition.rules = None
+        if rules is not None and record is not None:
+            partition.rules = replace(
+                compile_rules(rules.rules, rules.version).under(recovered.snapshot),
+                limits_number=record.limits_number,
+            )
+        partition.population = recovered.population
+        partition.swept = (
+            (record.swept_rules_version, record.swept_limits_number)
+            if record is not None
+            else (0, 0)
+        )
         self._log.start(number, partition.journal_offset)
         partition.phase = Phase.READY
         partition.checked_at_s = 0.0

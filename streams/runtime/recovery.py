@@ -6,18 +6,32 @@ One path for every case: a new assignment, a lost Redis, an older Redis, an unkn
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from streams.codec.journal import decode_input
 from streams.codec.partition import (
+    CENSUS_KEY,
     CUSTOMER_PREFIX,
+    GATHERED_PREFIX,
     PARTITION_KEY,
     RULES_KEY,
+    SNAPSHOT_KEY,
     PartitionRecord,
     RulesRecord,
     decode_partition,
     decode_rules,
 )
-from streams.codec.state import decode_next_due
+from streams.codec.population import decode_snapshot
+from streams.codec.state import decode_head
+from streams.core.inputs import CensusTaken
+from streams.core.population.snapshot import Snapshot
 from streams.errors import BrokenInvariant, ForeignStore
 from streams.ports import Outcome, Record, StateLog, StateReader, StateStore, StoreWrite
+from streams.runtime.population import (
+    CENSUS_FIELD,
+    Population,
+    gathered_field,
+    is_gathered,
+    restore,
+)
 
 # One write of 5,000 states is about 2 MB and holds the store up for some 25 ms.
 CHUNK = 5_000
@@ -32,6 +46,8 @@ class Recovered:
     base: int
     record: PartitionRecord | None
     rules: RulesRecord | None
+    snapshot: Snapshot | None
+    population: Population
 
 
 class Recovery:
@@ -50,6 +66,7 @@ class Recovery:
         self._base = 0
         self._record: bytes | None = None
         self._rules: bytes | None = None
+        self._snapshot: bytes | None = None
 
     @property
     def progress(self) -> float:
@@ -91,6 +108,7 @@ class Recovery:
             self._base = stored.offset
             self._record = stored.partition_record
             self._rules = stored.rules_record
+            self._snapshot = stored.snapshot_record
         end = self._state_log.end(self._partition)
         if self._base > end:
             raise ForeignStore(
@@ -102,6 +120,7 @@ class Recovery:
 
     def _write(self, records: list[Record], position: int) -> None:
         states: dict[str, bytes] = {}
+        population: dict[str, bytes] = {}
         for record in records:
             key, value = record.key or b"", record.value or b""
             if key.startswith(CUSTOMER_PREFIX):
@@ -110,7 +129,13 @@ class Recovery:
                 self._record = value
             elif key == RULES_KEY:
                 self._rules = value
-        timers = [(key, decode_next_due(value)) for key, value in states.items()]
+            elif key == SNAPSHOT_KEY:
+                self._snapshot = value
+            elif key == CENSUS_KEY:
+                population[CENSUS_FIELD] = value
+            elif key.startswith(GATHERED_PREFIX):
+                population[gathered_field(int(key[len(GATHERED_PREFIX) :]))] = value
+        timers = [(key, decode_head(value).next_due_ms) for key, value in states.items()]
         outcome = self._store.apply(
             StoreWrite(
                 self._partition,
@@ -120,6 +145,8 @@ class Recovery:
                 timers,
                 self._record,
                 self._rules,
+                self._snapshot,
+                population,
             )
         )
         if outcome is Outcome.FOREIGN:
@@ -144,7 +171,16 @@ class Recovery:
                 f"{expected}, or begin a new generation"
             )
         rules = decode_rules(self._rules) if self._rules is not None else None
-        return Recovered(self._base, record, rules)
+        snapshot = decode_snapshot(self._snapshot) if self._snapshot is not None else None
+        fields = self._store.population(self._partition)
+        gathered = {
+            taken.partition: taken
+            for name, value in fields.items()
+            if is_gathered(name)
+            for taken in [decode_input(value)]
+            if isinstance(taken, CensusTaken)
+        }
+        return Recovered(self._base, record, rules, snapshot, restore(record, fields, gathered))
 
 
 class StoreMovedError(Exception):

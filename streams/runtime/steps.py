@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from streams.core.inputs import Input
+from streams.core.inputs import Input, Sweep
 from streams.core.state import CustomerState
 from streams.ports import Outcome, Polled, StoreWrite
 from streams.runtime.batch import MAX_TIMERS, Decided
@@ -30,7 +30,11 @@ ORDER: tuple[Step, ...] = tuple(Step)
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class CycleSettings:
-    """Bounds of a cycle; the reasons stand with the settings of the same names."""
+    """Bounds of a cycle; the reasons stand with the settings of the same names.
+
+    `sweeps` off leaves customers to be decided anew when they are next touched; `sweeps_at_once`
+    lifts the bound on the rate, where nothing live waits behind.
+    """
 
     max_records: int = 10_000
     max_timers: int = MAX_TIMERS
@@ -40,6 +44,9 @@ class CycleSettings:
     check_store_every_s: float = 5.0
     retry_after_s: float = 0.5
     ticks: bool = True
+    partitions: int = 1
+    sweeps: bool = True
+    sweeps_at_once: bool = False
 
 
 @dataclass(slots=True)
@@ -51,6 +58,8 @@ class Batch:
     working: dict[int, dict[str, CustomerState]] = field(default_factory=dict)
     decided: dict[int, Decided] = field(default_factory=dict)
     ticks: list[int] = field(default_factory=list)
+    sweeps: dict[int, Sweep] = field(default_factory=dict)
+    census_changes: dict[int, bytes] = field(default_factory=dict)
     writes: dict[int, StoreWrite] = field(default_factory=dict)
     receipts: dict[int, int] = field(default_factory=dict)
     in_transaction: bool = False
@@ -58,7 +67,7 @@ class Batch:
     @property
     def partitions(self) -> set[int]:
         """Every partition this batch touches."""
-        return {*self.inputs, *self.ticks}
+        return {*self.inputs, *self.ticks, *self.sweeps}
 
 
 class Measures(Protocol):

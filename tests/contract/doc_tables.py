@@ -1,4 +1,6 @@
-"""Tables in the documents that repeat the code: `python -m tests.contract.doc_tables` renews them.
+"""Tables and pictures in the documents that repeat the code.
+
+`python -m tests.contract.doc_tables` renews them.
 
 A page marks its tables as those of schemas/reference.py are marked; a test compares.
 """
@@ -8,18 +10,22 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from schemas.topics import FOREVER, TOPICS, Topic
 from streams.adapters.redis import keys
-from streams.cli.rules_text import describe_rules, map_grid
-from streams.core.rules import compile_rules
-from streams.rules.files import rules_text
+from streams.core.schemes import maps
+from streams.rules.describe import describe_rules, describe_scheme
+from streams.rules.files import rules_document, rules_text
+from streams.rules.map_grid import conditions_of, grid_of, named_cells
 from streams.runtime.steps import ORDER
 from streams.settings import PREFIX, Settings
+from tests.contract.map_pictures import picture_of
 
 ROOT = Path(__file__).parents[2]
 _MARK = re.compile(
@@ -49,6 +55,8 @@ def _default(info: FieldInfo) -> str:
         value = value.get_secret_value()
     if isinstance(value, frozenset):
         value = ",".join(sorted(value))
+    if isinstance(value, tuple):
+        value = ",".join(value)
     if isinstance(value, bool):
         value = str(value).lower()
     if isinstance(value, list):
@@ -84,10 +92,46 @@ def rules_table() -> str:
     return _table(("rule", "value"), describe_rules(rules_text(Settings.model_construct())))
 
 
-def rfm_grid() -> str:
-    """The map of segments by R, F and M."""
-    rules = compile_rules(rules_text(Settings.model_construct()), 1)
-    return _table(("", "F1", "F2", "F3", "F4", "F5"), map_grid(rules))
+@cache
+def shipped_schemes() -> Mapping[str, Mapping[str, Any]]:
+    """Every scheme that is shipped, journaled, by its name."""
+    return {scheme["name"]: scheme for scheme in _shipped()["schemes"]}
+
+
+@cache
+def _shipped() -> dict[str, Any]:
+    chosen = Settings.model_construct(
+        schemes="full", rfm_maps=("eleven", "grid", "rf_ten", "three_by_three")
+    )
+    return rules_document(chosen)
+
+
+def segments_table(name: str) -> str:
+    """Each segment of a scheme with what puts a customer into it."""
+    scheme = shipped_schemes()[name]
+    if scheme["kind"] == maps.KIND:
+        cells = list(named_cells(scheme).values())
+        return _table(
+            ("segment", "where", f"of {len(cells)} cells"),
+            [
+                (f"**{row['name']}**", conditions_of(row), str(cells.count(row["name"])))
+                for row in scheme["rows"]
+            ],
+        )
+    rows = [(f"**{what}**", said) for what, said in describe_scheme(scheme, _shipped())]
+    return _table(("segment", "who"), rows)
+
+
+def limits_table(name: str) -> str:
+    """What R, F and M of a map are scored by."""
+    rows = describe_scheme(shipped_schemes()[name], _shipped())[:3]
+    return _table(("score", "limits"), rows)
+
+
+def grid_table(name: str) -> str:
+    """The segments of a map by its scores."""
+    header, *rows = grid_of(shipped_schemes()[name])
+    return _table(header, rows)
 
 
 def cycle_steps() -> str:
@@ -100,28 +144,47 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n".replace("|  |", "| |") for line in lines)
 
 
+def _mark(kind: str, name: str) -> str:
+    return f"{kind}-{name.replace('_', '-')}"
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "settings": settings_table,
     "topics": topics_table,
     "redis-keys": redis_keys_table,
     "rules": rules_table,
-    "rfm-grid": rfm_grid,
     "cycle-steps": cycle_steps,
+    **{_mark("segments", name): partial(segments_table, name) for name in shipped_schemes()},
+    **{
+        _mark(kind, name): partial(table, name)
+        for name, scheme in shipped_schemes().items()
+        if scheme["kind"] == maps.KIND
+        for kind, table in (("grid", grid_table), ("limits", limits_table))
+    },
 }
 
+SCHEMES = "docs/schemes"
 PAGES = (
     "ARCHITECTURE.md",
     "docs/operations.md",
     "docs/personal-data.md",
-    "docs/schemes/rfm.md",
+    *(f"{SCHEMES}/{name}.md" for name in shipped_schemes()),
 )
+PICTURES: Mapping[str, Callable[[], str]] = {
+    f"{SCHEMES}/{name}.svg": partial(picture_of, scheme)
+    for name, scheme in shipped_schemes().items()
+    if scheme["kind"] == maps.KIND
+}
 
 
 def main() -> int:
-    """Renew every page."""
+    """Renew every page and picture."""
     for name in PAGES:
         path = ROOT / name
         path.write_text(refresh(path.read_text(encoding="utf-8")), encoding="utf-8")
+        sys.stdout.write(f"{name} renewed\n")
+    for name, draw in PICTURES.items():
+        (ROOT / name).write_text(draw(), encoding="utf-8")
         sys.stdout.write(f"{name} renewed\n")
     return 0
 

@@ -40,6 +40,7 @@ from streams.settings import Settings
 __all__ = ["DAY", "HOUR", "MINUTE", "T0", "Story", "rules", "rules_document"]
 
 T0 = 1_767_225_600_000  # 2026-01-01T00:00:00Z
+_LIMITS = {"r": "recency_limits_ms", "f": "frequency_limits", "m": "monetary_limits_minor"}
 TYPES: dict[type[CustomerEvent], str] = {
     OrderPlaced: "order.placed",
     OrderCancelled: "order.cancelled",
@@ -56,12 +57,20 @@ Kind = TypeVar("Kind", bound=Output)
 
 @cache
 def _shipped() -> str:
-    return rules_text(Settings.model_construct())
+    return rules_text(Settings.model_construct(schemes="rfm"))
 
 
 def rules_document(**changes: Any) -> str:
-    """The shipped rules as journaled text, with top-level entries replaced."""
-    return json.dumps({**json.loads(_shipped()), **changes})
+    """The shipped rules with scheme `rfm` alone as journaled text, with entries replaced.
+
+    `recency_limits_ms`, `frequency_limits` and `monetary_limits_minor` are those of the scheme, every
+    other entry is at the top.
+    """
+    document = json.loads(_shipped())
+    for score, name in _LIMITS.items():
+        if name in changes:
+            document["schemes"][0]["scores"][score]["limits"] = changes.pop(name)
+    return json.dumps({**document, **changes})
 
 
 def rules(version: int = 1, **changes: Any) -> Rules:

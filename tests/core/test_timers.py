@@ -1,11 +1,13 @@
 """Time alone changes segments, at the exact instant; the next due instant is honest."""
 
-from streams.core.schemes import rfm
+from streams.core.rules import RFM
+from streams.core.schemes.scheme import View
 from tests.core.story import DAY, T0, Story, rules
 
 
 def classify_at(story: Story, at_ms: int) -> str | None:
-    return rfm.classify(rfm.score(story.facts(at_ms), story.rules, at_ms), story.rules)
+    view = View(story.state, story.facts(at_ms), at_ms)
+    return story.rules.scheme(RFM).classify(view).segment
 
 
 def lives() -> list[Story]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from streams.core.facts import Facts
+from streams.core.facts import VALUE_WINDOW_MS, Facts
 from streams.core.inputs import (
     CustomerErased,
     CustomerEvent,
@@ -44,6 +44,8 @@ def naive_facts(events: Sequence[CustomerEvent], now_ms: int, window_ms: int) ->
     last: int | None = None
     count = net = gross = returned = life_count = life_net = 0
     inside: list[int] = []
+    first: int | None = None
+    valued: list[tuple[int, int]] = []
     backs = [one for one in returns.values() if isinstance(one, ReturnRegistered)]
     for order_id, order in orders.items():
         assert isinstance(order, OrderPlaced)
@@ -58,15 +60,21 @@ def naive_facts(events: Sequence[CustomerEvent], now_ms: int, window_ms: int) ->
         if left is None:
             continue
         last = at_ms if last is None else max(last, at_ms)
+        first = at_ms if first is None else min(first, at_ms)
+        if now_ms < at_ms + VALUE_WINDOW_MS:
+            valued.append((at_ms, left))
         life_count, life_net = life_count + 1, life_net + left
         if in_window:
             count, net = count + 1, net + left
             inside.append(at_ms)
     monetary = net
+    valued_backs: list[tuple[int, int]] = []
     for back in backs:
         if back.order_id in orders:
             continue
         life_net -= back.amount_minor
+        if now_ms < back.occurred_at_ms + VALUE_WINDOW_MS:
+            valued_backs.append((back.occurred_at_ms, -back.amount_minor))
         if now_ms < back.occurred_at_ms + window_ms:
             monetary -= back.amount_minor
             returned += back.amount_minor
@@ -81,4 +89,10 @@ def naive_facts(events: Sequence[CustomerEvent], now_ms: int, window_ms: int) ->
         lifetime_order_count=life_count,
         lifetime_monetary_minor=life_net,
         next_expiry_ms=min(inside) + window_ms if inside else None,
+        first_order_at_ms=first,
+        value_order_count=len(valued),
+        value_monetary_minor=sum(net for _, net in valued + valued_backs),
+        value_expiry_ms=min((at for at, _ in valued + valued_backs), default=-1) + VALUE_WINDOW_MS
+        if valued or valued_backs
+        else None,
     )

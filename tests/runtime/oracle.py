@@ -4,14 +4,22 @@ No batches, heap, cache, log or store: the next timer is looked for among all cu
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from streams.codec.journal import EVENT_TYPES, decode_input
 from streams.codec.outputs import Message, OutputEncoder
 from streams.codec.state import encode_state
 from streams.core import machine
-from streams.core.inputs import CustomerEvent, Input, RulesApplied, Tick
+from streams.core.inputs import (
+    CustomerEvent,
+    Input,
+    RulesApplied,
+    SnapshotTaken,
+    Sweep,
+    Tick,
+)
 from streams.core.outputs import Forwarded, NotForwarded, Output
+from streams.core.population.census import Census
 from streams.core.rules import Rules, compile_rules
 from streams.core.state import CustomerState
 
@@ -24,6 +32,8 @@ class Folded:
     rules: Rules | None = None
     states: dict[str, CustomerState] = field(default_factory=dict)
     outputs: list[Output] = field(default_factory=list)
+    told_ms: int = 0
+    censuses: list[tuple[int, dict[str, list[int]]]] = field(default_factory=list)
 
     @property
     def encoded(self) -> dict[str, bytes]:
@@ -47,11 +57,20 @@ class Folded:
     def take(self, record: Input) -> None:
         """Fold one more record in."""
         now_ms = max(self.time_ms, record.received_at_ms)
-        self._fire(now_ms, continuous=isinstance(record, Tick) and record.continuous)
+        continuous = isinstance(record, Tick) and record.continuous
+        self._count(now_ms, continuous=continuous)
+        self._fire(now_ms, now_ms, continuous=continuous)
         self.time_ms = now_ms
         if isinstance(record, RulesApplied):
-            if self.rules is None or record.version > self.rules.version:
-                self.rules = compile_rules(record.rules, record.version)
+            self._take_rules(record)
+        elif isinstance(record, SnapshotTaken):
+            assert self.rules is not None
+            if record.snapshot.number > self.rules.snapshot_number:
+                self.rules = self.rules.under(record.snapshot)
+        elif isinstance(record, Sweep):
+            assert self.rules is not None
+            for customer_id in record.customers:
+                self.outputs += machine.sweep(self.states[customer_id], self.rules, now_ms).outputs
         elif isinstance(record, CustomerEvent):
             assert self.rules is not None
             customer_id = record.customer_id
@@ -59,8 +78,39 @@ class Folded:
             kind = EVENT_TYPES[type(record)]
             self.outputs += machine.apply(state, record, self.rules, now_ms, kind).outputs
 
-    def _fire(self, now_ms: int, *, continuous: bool) -> None:
-        while self.timers and self.timers[0][0] <= now_ms:
+    def _take_rules(self, record: RulesApplied) -> None:
+        known = self.rules
+        if known is not None and record.version <= known.version:
+            return
+        self.rules = compile_rules(record.rules, record.version)
+        if known is None and self.rules.uses_population:
+            self.told_ms = (
+                self.time_ms // self.rules.snapshot_every_ms * self.rules.snapshot_every_ms
+            )
+        if known is not None:
+            under = self.rules.under(known.snapshot)
+            self.rules = replace(under, limits_number=known.limits_number)
+
+    def _count(self, now_ms: int, *, continuous: bool) -> None:
+        """Count everybody anew at a boundary that is passed, after the timers due by then."""
+        if self.rules is None or not self.rules.uses_population:
+            return
+        every_ms = self.rules.snapshot_every_ms
+        boundary_ms = now_ms // every_ms * every_ms
+        if boundary_ms <= self.told_ms or now_ms < self.told_ms + every_ms:
+            return
+        self._fire(boundary_ms, now_ms, continuous=continuous)
+        if self.told_ms:
+            census = Census()
+            for state in self.states.values():
+                if state.counted is not None:
+                    census.add(state.counted)
+            plain = {name: list(part) for name, part in census.to_plain().items()}
+            self.censuses.append((boundary_ms, plain))
+        self.told_ms = boundary_ms
+
+    def _fire(self, until_ms: int, now_ms: int, *, continuous: bool) -> None:
+        while self.timers and self.timers[0][0] <= until_ms:
             assert self.rules is not None
             due_ms, customer_id = self.timers[0]
             at_ms = due_ms if continuous else now_ms

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from streams.codec.outputs import ACTIONS, SEGMENT_CHANGES
 from streams.codec.text import format_instant
-from streams.core.rules import compile_rules
+from streams.core.rules import RFM, compile_rules
 from streams.core.values import DAY_MS
 from streams.demo.board import Action, Board, Change
 from streams.demo.build import demo_settings
@@ -116,7 +116,7 @@ def test_on_the_memory_backend_the_board_agrees_with_the_states() -> None:
     # given a stage that is fed day by day
     settings = demo_settings(load_settings())
     rules = rules_text(settings)
-    board = Board(compile_rules(rules, 1).rfm_segments, START_MS)
+    board = Board(compile_rules(rules, 1).scheme(RFM).segments, START_MS)
     stage = MemoryStage(settings, rules)
     till = Till(small_shop(400))
     # when more than a year passes
@@ -139,7 +139,7 @@ def test_on_the_memory_backend_the_board_agrees_with_the_states() -> None:
 def test_a_play_goes_through_history_and_life_and_ends_in_time() -> None:
     settings = demo_settings(load_settings())
     rules = rules_text(settings)
-    board = Board(compile_rules(rules, 1).rfm_segments, START_MS + 100 * DAY_MS)
+    board = Board(compile_rules(rules, 1).scheme(RFM).segments, START_MS + 100 * DAY_MS)
     lines: list[str] = []
     play = Play(
         MemoryStage(settings, rules),

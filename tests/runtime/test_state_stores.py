@@ -71,7 +71,7 @@ def test_nothing_is_stored_at_first(store: StateStore) -> None:
 def test_a_write_is_there_with_its_position(store: StateStore) -> None:
     states = {"a": b"1", "ü \x00": b"\x00\xff"}
     assert store.apply(write(0, 5, states, {"a": 7}, rules=b"r")) is Outcome.APPLIED
-    assert store.position(0) == ("g1", 5, b"p", b"r")
+    assert store.position(0) == ("g1", 5, b"p", b"r", None)
     assert store.load(0, 5, ["ü \x00", "b", "a"]) == [b"\x00\xff", None, b"1"]
     assert dict(store.scan(0)) == states
     assert store.position(1) is None, "partitions are apart"
@@ -80,7 +80,7 @@ def test_a_write_is_there_with_its_position(store: StateStore) -> None:
 def test_records_that_are_not_given_stay(store: StateStore) -> None:
     store.apply(write(0, 5, record=b"p1", rules=b"r1"))
     store.apply(write(5, 6, record=None, rules=None))
-    assert store.position(0) == ("g1", 6, b"p1", b"r1")
+    assert store.position(0) == ("g1", 6, b"p1", b"r1", None)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_every_answer_of_the_guard(
     store.apply(write(0, 10, {"a": b"old"}, {"a": 1}, record=b"old"))
     assert store.apply(write(base, new, {"a": b"new"}, {"a": 2}, record=b"new")) is outcome
     at, value = (new, b"new") if outcome is Outcome.APPLIED else (10, b"old")
-    assert store.position(0) == ("g1", at, value, None)
+    assert store.position(0) == ("g1", at, value, None, None)
     assert store.load(0, at, ["a"]) == [value]
     assert store.load_timers(0, at, None, 9) == [(2 if value == b"new" else 1, "a")]
 

@@ -11,10 +11,10 @@ from streams.adapters.memory import (
     MemoryStateStore,
     SimulatedClock,
 )
-from streams.codec.journal import encode_input
+from streams.codec.journal import decode_input, encode_input
 from streams.codec.outputs import Message
 from streams.codec.partition import decode_partition
-from streams.core.inputs import Input
+from streams.core.inputs import CensusTaken, Input
 from streams.ports import Outcome
 from streams.runtime.cycle import Cycle
 from streams.runtime.partition import Partition
@@ -100,10 +100,14 @@ class Worker:
             len(partitions) == len(journal)
             and self.cycle.is_ready
             and all(one.journal_offset == journal[n].end for n, one in partitions.items())
+            and all(one.swept == one.standing for one in partitions.values())
         )
 
     def run_to_end(self) -> "Worker":
-        """Cycle until the journal is read to its end; the clock moves on while there is a wait."""
+        """Cycle until the journal is read and everybody stands under the present rules and limits.
+
+        The clock moves on while there is a wait.
+        """
         for _ in range(MOST_CYCLES):
             if self.is_done:
                 return self
@@ -141,6 +145,7 @@ class World:
             max_timers=max_timers,
             cached_states=cached_states,
             ticks=ticks,
+            partitions=self.broker.partitions,
         )
         return Worker(self, settings, observe, log, cycle)
 
@@ -151,10 +156,12 @@ class World:
     def check(self) -> None:
         """Outputs, states, timers and positions equal the oracle's; nothing missing, nothing twice."""
         expected_outputs: Counter[tuple[str, bytes, bytes]] = Counter()
+        told = self._told_censuses()
         for partition, journal in enumerate(self.broker.journal):
             records = journal.read(0, journal.end)
             changelog = self.broker.state[partition]
             folded = fold(record.value or b"" for record in records)
+            assert told.get(partition, []) == folded.censuses
             expected_outputs.update((m.topic, m.key, m.value) for m in folded.messages)
             self._check_order(folded.messages)
             assert dict(self.store.scan(partition)) == folded.encoded
@@ -171,6 +178,16 @@ class World:
             assert latest[b"p"] == position.partition_record
             assert {key: latest[b"c" + key.encode()] for key in folded.encoded} == folded.encoded
         assert self.said == expected_outputs
+
+    def _told_censuses(self) -> dict[int, list[tuple[int, dict[str, list[int]]]]]:
+        """What each partition told of itself, as it stands in the journal of partition 0."""
+        told: dict[int, list[tuple[int, dict[str, list[int]]]]] = {}
+        journal = self.broker.journal[0]
+        for one in journal.read(0, journal.end):
+            record = decode_input(one.value or b"")
+            if isinstance(record, CensusTaken):
+                told.setdefault(record.partition, []).append((record.as_of_ms, record.census))
+        return told
 
     @property
     def said(self) -> Counter[tuple[str, bytes, bytes]]:

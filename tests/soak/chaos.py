@@ -59,7 +59,8 @@ class Chaos:
                 time.sleep(_LOOK_S)
             what = self._do(kind)
             # Seen with `pytest -s`, as `make soak` has it.
-            print(f"{time.monotonic() - began_s:6.1f} of {self.plan.duration_s:.0f} s: {what}")
+            passed = f"{time.monotonic() - began_s:6.1f} of {self.plan.duration_s:.0f} s"
+            print(f"{time.time():.3f}, {passed}: {what}")
             self.look_after()
         while self._asleep:
             self.look_after()

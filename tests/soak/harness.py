@@ -2,13 +2,11 @@
 
 import multiprocessing
 import os
-import shutil
 import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +56,7 @@ steps:
 }
 CART_ABANDONED_AFTER_S = 1.5
 RECENCY_LIMITS_S = (1, 2, 3, 4)
+SNAPSHOT_EVERY_S = 5
 
 
 # What multiprocessing says where it does not know how a process ended.
@@ -72,8 +71,6 @@ class WorkerStopped(AssertionError):
 def write_rules(folder: Path) -> Path:
     """Rules by which customers are lost and reminded within seconds."""
     (folder / "campaigns").mkdir(parents=True, exist_ok=True)
-    with as_file(files("streams.rules")) as shipped:
-        shutil.copyfile(shipped / "rfm.yaml", folder / "rfm.yaml")
     for name, text in CAMPAIGNS.items():
         (folder / "campaigns" / name).write_text(text)
     return folder
@@ -115,6 +112,11 @@ def install(
             "rules_dir": str(write_rules(folder / "rules")),
             "cart_abandoned_after_minutes": CART_ABANDONED_AFTER_S / 60,
             "recency_limits_days": [f"{limit / day_s:.9f}" for limit in RECENCY_LIMITS_S],
+            # The whole base is counted and limits move all the time.
+            "schemes": "full",
+            "population_minimum_customers": 1,
+            "population_minimum_history_days": 0,
+            "snapshot_every_hours": SNAPSHOT_EVERY_S / timedelta(hours=1).total_seconds(),
             **overrides,
         },
         folder,

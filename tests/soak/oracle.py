@@ -6,26 +6,35 @@ on the memory adapters: one process, one pass per partition, nothing that fails.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import msgspec
 
 from streams.adapters.memory import MemoryBroker, MemoryLog, MemoryStateLog, MemoryStateStore
 from streams.adapters.memory.clock import SimulatedClock
+from streams.codec.journal import decode_input, encode_input
 from streams.codec.outputs import ACTIONS, SEGMENT_CHANGES
 from streams.codec.partition import (
+    CENSUS_KEY,
     CUSTOMER_PREFIX,
+    GATHERED_PREFIX,
     PARTITION_KEY,
     RULES_KEY,
+    SNAPSHOT_KEY,
     PartitionRecord,
     decode_partition,
 )
+from streams.codec.population import decode_census
 from streams.codec.state import decode_state
+from streams.core.inputs import CensusTaken, SnapshotTaken
+from streams.core.population.census import Census
+from streams.ports import Headers
 from streams.runtime.cycle import Cycle
 from streams.runtime.measures import NoMeasures
 from streams.runtime.steps import CycleSettings
 
+JOURNAL = "rfm.journal"
 OUTPUT_TOPICS = (SEGMENT_CHANGES, ACTIONS)
 _SHOWN = 5
 
@@ -47,12 +56,29 @@ class JournalRecord(NamedTuple):
 
 @dataclass(slots=True)
 class Share:
-    """One partition: its states, timers, rules and where it stands."""
+    """One partition: its states, timers, rules, limits, and where it stands.
+
+    `census` is the latest census record; `settle` adds what the partition record says has changed
+    since: where that is cut depends on batches, the sum does not.
+    """
 
     states: dict[str, bytes] = field(default_factory=dict)
     timers: dict[str, int] = field(default_factory=dict)
     rules: bytes | None = None
     record: PartitionRecord | None = None
+    snapshot: bytes | None = None
+    census: bytes | None = None
+    gathered: dict[str, bytes] = field(default_factory=dict)
+    population: Census = field(default_factory=Census)
+
+    def settle(self) -> "Share":
+        """Give the share with its census summed up."""
+        if self.census is not None:
+            self.population = decode_census(self.census)
+        if self.record is not None and self.record.census_change:
+            self.population.merge(decode_census(self.record.census_change))
+            self.record = self.record._replace(census_change=b"")
+        return self
 
 
 @dataclass(slots=True)
@@ -61,13 +87,32 @@ class Outcome:
 
     said: dict[str, list[Said]] = field(default_factory=dict)
     shares: dict[int, Share] = field(default_factory=dict)
+    counted: Counter[tuple[int, bytes]] = field(default_factory=Counter)
+
+
+class DeafLog(MemoryLog):
+    """A log whose journal takes nothing: what deciding adds to it stands there already."""
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        super().__init__(broker)
+        self.inward: list[tuple[int | None, bytes]] = []
+
+    def publish(
+        self, topic: str, key: bytes | None, value: bytes, headers: Headers, partition: int | None
+    ) -> None:
+        """Keep what would go into the journal aside."""
+        if topic == JOURNAL:
+            self.inward.append((partition, value))
+        else:
+            super().publish(topic, key, value, headers, partition)
 
 
 def fold(journal: Mapping[int, Sequence[JournalRecord]]) -> Outcome:
     """Decide the whole journal, partition by partition."""
     outcome = Outcome({topic: [] for topic in OUTPUT_TOPICS})
     for number, records in sorted(journal.items()):
-        broker = _fold_partition(records)
+        broker, inward = _fold_partition(records, len(journal))
+        outcome.counted.update(_counted(number, inward))
         for topic in OUTPUT_TOPICS:
             outcome.said[topic] += [
                 Said(one.key, one.value, one.headers) for one in broker.outputs.get(topic, [])
@@ -83,24 +128,50 @@ def fold(journal: Mapping[int, Sequence[JournalRecord]]) -> Outcome:
     return outcome
 
 
-def _fold_partition(records: Sequence[JournalRecord]) -> MemoryBroker:
+def _counted(
+    number: int, inward: Iterable[tuple[int | None, bytes]]
+) -> Iterable[tuple[int, bytes]]:
+    """Censuses and snapshots of one partition's deciding, by the journal partition they went to."""
+    for partition, value in inward:
+        record = decode_input(value)
+        if isinstance(record, CensusTaken):
+            # The oracle decides each partition as if it were the only one.
+            yield 0, encode_input(replace(record, partition=number))
+        elif isinstance(record, SnapshotTaken) and partition is not None:
+            yield partition, value
+
+
+def counted_in(journal: Mapping[int, Sequence[JournalRecord]]) -> Counter[tuple[int, bytes]]:
+    """The censuses and snapshots that stand in the journal."""
+    return Counter(
+        (number, record.value)
+        for number, records in journal.items()
+        for record in records
+        if isinstance(decode_input(record.value), CensusTaken | SnapshotTaken)
+    )
+
+
+def _fold_partition(
+    records: Sequence[JournalRecord], partitions: int
+) -> tuple[MemoryBroker, list[tuple[int | None, bytes]]]:
     broker = MemoryBroker(partitions=1)
     for record in records:
         broker.append(0, record.value)
+    log = DeafLog(broker)
     cycle = Cycle(
-        MemoryLog(broker),
+        log,
         MemoryStateLog(broker),
         MemoryStateStore("oracle"),
         SimulatedClock(),
         NoMeasures(),
-        # The journal holds decide's own ticks: they are records like any other.
-        CycleSettings(ticks=False),
+        # The journal holds decide's own ticks and sweeps: they are records like any other.
+        CycleSettings(ticks=False, sweeps=False, partitions=partitions),
     )
     idle = 0
     while broker.committed.get(0, 0) < len(records):
         idle = 0 if cycle.run_once() else idle + 1
         assert idle < 10, "the oracle's own cycle stands still"
-    return broker
+    return broker, log.inward
 
 
 def latest_share(state_log: Iterable[tuple[bytes, bytes]]) -> Share:
@@ -113,12 +184,18 @@ def latest_share(state_log: Iterable[tuple[bytes, bytes]]) -> Share:
             share.record = decode_partition(value)
         elif key == RULES_KEY:
             share.rules = value
+        elif key == SNAPSHOT_KEY:
+            share.snapshot = value
+        elif key == CENSUS_KEY:
+            share.census = value
+        elif key.startswith(GATHERED_PREFIX):
+            share.gathered[key[len(GATHERED_PREFIX) :].decode()] = value
     share.timers = {
         customer_id: due_ms
         for customer_id, value in share.states.items()
         if (due_ms := decode_state(customer_id, value).next_due_ms) is not None
     }
-    return share
+    return share.settle()
 
 
 def compare(wanted: Outcome, said: Mapping[str, Sequence[Said]]) -> list[str]:
@@ -178,6 +255,11 @@ def compare_shares(
         complaints += _compare_values(f"{where}: timer", left.timers, right.timers)
         if left.rules != right.rules:
             complaints.append(f"{where}: other rules")
+        if left.snapshot != right.snapshot:
+            complaints.append(f"{where}: another snapshot")
+        if left.population != right.population:
+            complaints.append(f"{where}: another census")
+        complaints += _compare_values(f"{where}: gathered", left.gathered, right.gathered)
         if left.record != right.record:
             complaints.append(f"{where}: stands at {right.record}, not at {left.record}")
     return complaints

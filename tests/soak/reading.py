@@ -18,6 +18,7 @@ from streams.bootstrap import build_store, names_of
 from streams.codec.journal import decode_input
 from streams.codec.partition import decode_partition
 from streams.core.inputs import CustomerEvent
+from streams.runtime.population import CENSUS_FIELD, is_gathered
 from streams.settings import Settings
 from tests.soak.oracle import (
     OUTPUT_TOPICS,
@@ -27,6 +28,7 @@ from tests.soak.oracle import (
     compare,
     compare_counts,
     compare_shares,
+    counted_in,
     fold,
     latest_share,
 )
@@ -185,6 +187,12 @@ class Reading:
         wanted = fold(journal)
         said = {topic: self._read_said(topic) for topic in OUTPUT_TOPICS}
         found = compare(wanted, said)
+        counted = counted_in(journal)
+        found += compare_counts(
+            "census or snapshot",
+            Counter({str(key): count for key, count in wanted.counted.items()}),
+            Counter({str(key): count for key, count in counted.items()}),
+        )
         found += compare_shares("rfm.state", wanted.shares, self._read_state())
         found += compare_shares("Redis", wanted.shares, read_store(settings))
         if published is not None:
@@ -195,7 +203,28 @@ class Reading:
             print(f"{twice} events stand in the public topics more often than they were sent")
             found += [f"sent event lost: {one}" for one in (published - standing).elements()]
             found += compare_counts("published event", standing, taken_in(journal.values()))
+            self._tell_repeated(standing)
         return found
+
+    def _tell_repeated(self, standing: Counter[str]) -> None:
+        """Print where each event stands that the journal has too often, and since when."""
+        places: dict[str, list[str]] = {}
+        for number, records in self._journal.records.items():
+            for one in records:
+                event = decode_input(one.value() or b"")
+                if isinstance(event, CustomerEvent):
+                    place = f"{number} offset {one.offset()} at {event.received_at_ms}"
+                    places.setdefault(event.event_id, []).append(place)
+        sources: dict[str, list[str]] = {}
+        for topic in PUBLIC_TOPICS:
+            for number, records in self._read(topic).items():
+                for one in records:
+                    event_id = msgspec.json.decode(one.value() or b"")["event_id"]
+                    place = f"{topic} {number} offset {one.offset()} at {one.timestamp()[1]}"
+                    sources.setdefault(event_id, []).append(place)
+        for event_id, stands in places.items():
+            if len(stands) > standing[event_id]:
+                print(f"repeated: {event_id}: {stands} from {sources.get(event_id)}")
 
     def _read_public(self) -> Counter[str]:
         return Counter(
@@ -258,7 +287,14 @@ def read_store(settings: Settings) -> dict[int, Share]:
             timers={customer_id.decode(): int(due_ms) for customer_id, due_ms in timers},
             rules=position.rules_record if position is not None else None,
             record=decode_partition(record) if record is not None else None,
-        )
+            snapshot=position.snapshot_record if position is not None else None,
+            census=store.population(number).get(CENSUS_FIELD),
+            gathered={
+                name.partition(":")[2]: value
+                for name, value in store.population(number).items()
+                if is_gathered(name)
+            },
+        ).settle()
     client.close()
     return shares
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from heapq import nsmallest
+from itertools import islice
 
 from streams.ports import Outcome, PositionChanged, StoredPosition, StoreWrite, check_generation
 
@@ -14,6 +15,8 @@ class _Shelf:
     position: StoredPosition
     states: dict[str, bytes] = field(default_factory=dict)
     timers: dict[str, int] = field(default_factory=dict)
+    population: dict[str, bytes] = field(default_factory=dict)
+    places: list[str] = field(default_factory=list)
 
 
 class MemoryStateStore:
@@ -65,7 +68,9 @@ class MemoryStateStore:
             write.new,
             write.partition_record or shelf.position.partition_record,
             write.rules_record or shelf.position.rules_record,
+            write.snapshot_record or shelf.position.snapshot_record,
         )
+        shelf.population |= write.population
         return Outcome.APPLIED
 
     def wipe(self, partition: int) -> None:
@@ -76,6 +81,25 @@ class MemoryStateStore:
         """All customers of a partition."""
         shelf = self._shelves.get(partition)
         return list(shelf.states.items()) if shelf is not None else []
+
+    def scan_page(
+        self, partition: int, cursor: int, count: int
+    ) -> tuple[int, list[tuple[str, bytes]]]:
+        """`count` customers from a cursor on, which is a number of customers passed over."""
+        shelf = self._shelves.get(partition)
+        if shelf is None:
+            return 0, []
+        # States are replaced and added, never removed, so their places stay.
+        if len(shelf.places) < len(shelf.states):
+            shelf.places.extend(islice(shelf.states, len(shelf.places), None))
+        page = [(key, shelf.states[key]) for key in shelf.places[cursor : cursor + count]]
+        following = cursor + len(page)
+        return following if following < len(shelf.places) else 0, page
+
+    def population(self, partition: int) -> dict[str, bytes]:
+        """The records about the whole partition by name."""
+        shelf = self._shelves.get(partition)
+        return dict(shelf.population) if shelf is not None else {}
 
     def count_timers(self, partition: int, until_ms: int) -> tuple[int, int]:
         """Timers in all, and those due."""

@@ -4,9 +4,10 @@
 |---|---|---|
 | `rfm:{N}:customers` | hash | customer id to the encoded state (streams/codec/state.py) |
 | `rfm:{N}:timers` | sorted set | customer id by its next due instant, ms since 1970 |
-| `rfm:{N}:position` | hash | `generation`, `offset` (next of rfm.state), `partition`, `rules` |
+| `rfm:{N}:position` | hash | `generation`, `offset` (next of rfm.state), `partition`, `rules`, `snapshot` |
+| `rfm:{N}:population` | hash | `census`; for partition 0 also `gathered:M`, the census of partition M |
 
-N is the journal partition; the braces make the three keys one slot of a Redis Cluster. A namespace
+N is the journal partition; the braces make the keys one slot of a Redis Cluster. A namespace
 stands in front: `x:rfm:{N}:customers`.
 """
 
@@ -19,6 +20,7 @@ class PartitionKeys(NamedTuple):
     position: str
     customers: str
     timers: str
+    population: str
 
 
 class Keys:
@@ -30,4 +32,6 @@ class Keys:
     def partition(self, number: int) -> PartitionKeys:
         """The keys of one journal partition."""
         tag = f"{self._prefix}:{{{number}}}"
-        return PartitionKeys(f"{tag}:position", f"{tag}:customers", f"{tag}:timers")
+        return PartitionKeys(
+            f"{tag}:position", f"{tag}:customers", f"{tag}:timers", f"{tag}:population"
+        )

@@ -55,13 +55,13 @@ class RedisStateStore:
         with _mapped():
             # The client is typed for both kinds of answers; ours are bytes.
             found: Any = self._client.hmget(
-                keys.position, ["generation", "offset", "partition", "rules"]
+                keys.position, ["generation", "offset", "partition", "rules", "snapshot"]
             )
-        generation, offset, record, rules = found
+        generation, offset, record, rules, snapshot = found
         if generation is None or offset is None:
             return None
         check_generation(generation.decode(), self._generation, partition)
-        return StoredPosition(generation.decode(), int(offset), record, rules)
+        return StoredPosition(generation.decode(), int(offset), record, rules, snapshot)
 
     def load(self, partition: int, base: int, ids: Sequence[str]) -> list[bytes | None]:
         """States by id, if the position is `base`."""
@@ -99,9 +99,11 @@ class RedisStateStore:
             write.new,
             write.partition_record or b"",
             write.rules_record or b"",
+            write.snapshot_record or b"",
             len(write.states),
             len(write.timers) - len(removed),
             len(removed),
+            len(write.population),
         ]
         for state in write.states:
             arguments += state
@@ -109,6 +111,8 @@ class RedisStateStore:
             if due_ms is not None:
                 arguments += (due_ms, customer_id)
         arguments += removed
+        for named in write.population.items():
+            arguments += named
         return Outcome(self._run(self._apply, keys, arguments).decode())
 
     def wipe(self, partition: int) -> None:
@@ -135,6 +139,22 @@ class RedisStateStore:
                     yield customer_id.decode(), value
             if cursor == 0:
                 return
+
+    def scan_page(
+        self, partition: int, cursor: int, count: int
+    ) -> tuple[int, list[tuple[str, bytes]]]:
+        """About `count` customers from a cursor on."""
+        keys = self._keys.partition(partition)
+        with _mapped():
+            page: Any = self._client.hscan(keys.customers, cursor, count=count)
+        following, values = page
+        return int(following), [(key.decode(), value) for key, value in values.items()]
+
+    def population(self, partition: int) -> dict[str, bytes]:
+        """The records about the whole partition by name."""
+        with _mapped():
+            found: Any = self._client.hgetall(self._keys.partition(partition).population)
+        return {name.decode(): value for name, value in found.items()}
 
     def count_timers(self, partition: int, until_ms: int) -> tuple[int, int]:
         """Timers in all, and those due."""

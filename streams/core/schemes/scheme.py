@@ -82,13 +82,20 @@ class Scheme(Protocol):
     expiring orders change what it counts.
     """
 
-    name: str
-    kind: str
-    segments: tuple[str, ...]
-    is_flags: bool
-    is_ranked: bool
-    uses_population: bool
-    hold_ms: int | None
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def segments(self) -> tuple[str, ...]: ...
+    @property
+    def is_flags(self) -> bool: ...
+    @property
+    def is_ranked(self) -> bool: ...
+    @property
+    def uses_population(self) -> bool: ...
+    @property
+    def hold_ms(self) -> int | None: ...
 
     def classify(self, view: View) -> Answer:
         """Where the customer belongs at `view.now_ms`."""

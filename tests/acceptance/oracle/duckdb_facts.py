@@ -12,57 +12,30 @@ from typing import NamedTuple
 
 import duckdb
 
-from .events import DEFAULT_GUESTS, currency_digits, load_events
+from .events import DEFAULT_GUESTS, currency_digits
+from .history import load_history
 
 # No event is later than now, so "now < occurred_at + d days" is: fewer than d whole days have gone
 # by since. `//` is integer division.
 _QUERY = """
 WITH
--- One order per order_id: the greatest (occurred_at, event_id). Text compares by code point.
-placed AS (
-    SELECT customer_id, order_id, at_ms, minor AS total FROM event
-    WHERE type = 'order.placed'
-    QUALIFY row_number() OVER (
-        PARTITION BY customer_id, order_id ORDER BY at_ms DESC, event_id DESC) = 1),
-cancelled AS (
-    SELECT DISTINCT customer_id, order_id FROM event WHERE type = 'order.cancelled'),
-returned AS (
-    SELECT customer_id, order_id, at_ms, minor AS amount FROM event
-    WHERE type = 'return.registered'
-    QUALIFY row_number() OVER (
-        PARTITION BY customer_id, return_id ORDER BY at_ms DESC, event_id DESC) = 1),
-returned_of_order AS (
-    SELECT customer_id, order_id, sum(amount) AS amount FROM returned
-    WHERE order_id IS NOT NULL GROUP BY customer_id, order_id),
--- Where returned < total the net is above zero; where not, the order does not count at all. So
--- the excess of a return over its order can reach no sum.
-counting AS (
-    SELECT p.customer_id, p.at_ms, p.total - coalesce(r.amount, 0) AS net,
-           ($now - p.at_ms) // $day < $window AS in_window
-    FROM placed p
-    LEFT JOIN returned_of_order r USING (customer_id, order_id)
-    ANTI JOIN cancelled c ON c.customer_id = p.customer_id AND c.order_id = p.order_id
-    WHERE NOT (coalesce(r.amount, 0) > 0 AND r.amount >= p.total)),
 order_facts AS (
     SELECT customer_id, max(at_ms) AS last_ms,
            count(*) FILTER (in_window) AS orders, sum(net) FILTER (in_window) AS net,
            count(*) AS lifetime_orders, sum(net) AS lifetime_net
-    FROM counting GROUP BY customer_id),
--- No order_id, or one that no order.placed of this customer has (yet).
+    FROM (SELECT *, ($now - at_ms) // $day < $window AS in_window FROM counting)
+    GROUP BY customer_id),
 loose_facts AS (
     SELECT customer_id, sum(amount) FILTER (($now - at_ms) // $day < $window) AS amount,
            sum(amount) AS lifetime_amount
-    FROM returned
-    ANTI JOIN placed ON placed.customer_id = returned.customer_id
-        AND placed.order_id = returned.order_id
-    GROUP BY customer_id),
+    FROM loose GROUP BY customer_id),
 facts AS (
     SELECT customer_id, o.last_ms, ($now - o.last_ms) // $day AS age_days,
            coalesce(o.orders, 0) AS orders,
            coalesce(o.net, 0) - coalesce(l.amount, 0) AS monetary,
            coalesce(o.lifetime_orders, 0) AS lifetime_orders,
            coalesce(o.lifetime_net, 0) - coalesce(l.lifetime_amount, 0) AS lifetime_monetary
-    FROM (SELECT DISTINCT customer_id FROM event)
+    FROM customer
     LEFT JOIN order_facts o USING (customer_id)
     LEFT JOIN loose_facts l USING (customer_id)),
 scores AS (
@@ -136,10 +109,9 @@ def customers_at(
     Raises ValueError for events that break their contract (see load_events), duckdb.Error for
     lines that are no JSON.
     """
-    files = [events] if isinstance(events, Path) else events
     unit = 10 ** currency_digits(base_currency)
     with duckdb.connect(":memory:") as connection:
-        load_events(connection, files, at_ms=at_ms, base_currency=base_currency, guests=guests)
+        load_history(connection, events, at_ms, base_currency=base_currency, guests=guests)
         found = connection.execute(
             _QUERY, {"now": at_ms, "day": _DAY_MS, "window": _WINDOW_DAYS, "unit": unit}
         ).fetchall()

@@ -1,7 +1,8 @@
 """Two real shops' files as contract events, for the oracle's own tests.
 
 Deliberately the shortest reading of each file, made with DuckDB alone. Sums are exact decimals,
-rounded half-even to the currency's digits once, on the total. Times without zone are UTC.
+rounded half-even to the currency's digits once, on the total. Times without zone are UTC unless
+the caller knows better.
 """
 
 from __future__ import annotations
@@ -27,14 +28,17 @@ COPY (
         {once}),
     invoice AS (
         SELECT invoice, customer_id, is_return, max(sold_at) AS sold_at,
-               CAST(round_even(abs(sum(amount)), 2) AS DECIMAL(18,2)) AS amount
+               CAST(round_even(abs(sum(amount)), 2) AS DECIMAL(18,2)) AS amount,
+               list({'quantity': quantity}) AS items
         FROM line WHERE is_return OR (quantity > 0 AND unit_price > 0)
         GROUP BY invoice, customer_id, is_return)
     SELECT CASE WHEN is_return THEN 'return.registered' ELSE 'order.placed' END AS type,
-           invoice AS event_id, customer_id, strftime(sold_at, '%Y-%m-%dT%H:%M:%SZ') AS occurred_at,
+           invoice AS event_id, customer_id,
+           strftime(timezone('UTC', timezone($zone, sold_at)), '%Y-%m-%dT%H:%M:%SZ') AS occurred_at,
            'GBP' AS currency,
            CASE WHEN is_return THEN NULL ELSE invoice END AS order_id,
            CASE WHEN is_return THEN NULL ELSE CAST(amount AS VARCHAR) END AS total,
+           CASE WHEN is_return THEN NULL ELSE items END AS items,
            CASE WHEN is_return THEN invoice END AS return_id,
            CASE WHEN is_return THEN CAST(amount AS VARCHAR) END AS amount
     FROM invoice ORDER BY sold_at, invoice
@@ -73,12 +77,16 @@ _ONCE = """QUALIFY row_number() OVER (
                 customer_id, country) = 1"""
 
 
-def uci_events(file: Path, target: Path, *, distinct_lines: bool = False) -> None:
+def uci_events(
+    file: Path, target: Path, *, distinct_lines: bool = False, zone: str = "UTC"
+) -> None:
     """Write the orders and returns of the UCI Online Retail lines in `file` as JSON Lines.
 
     `distinct_lines`: drop exact duplicate lines first, as one of the published references does.
+    `zone`: where the shop's clock stands, an IANA name.
     """
-    _copy(_UCI.replace("{once}", _ONCE if distinct_lines else ""), target, file=str(file))
+    statement = _UCI.replace("{once}", _ONCE if distinct_lines else "")
+    _copy(statement, target, file=str(file), zone=zone)
 
 
 def cdnow_events(file: Path, target: Path) -> None:
