@@ -19,7 +19,7 @@ from streams.cli.output import note, progress_bar
 from streams.codec.text import format_instant
 from streams.errors import UsageError
 from streams.insights.capture import Captured, Capturing
-from streams.insights.customers import COLUMNS, customer_row
+from streams.insights.customers import COLUMNS, customer_row, further_schemes
 from streams.insights.customers_file import CustomersFile, Format
 from streams.settings import Settings
 
@@ -27,8 +27,10 @@ _BY_SUFFIX: dict[str, Format] = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "
 _HELP = described(
     "All customers with an order, return or cancellation, from Redis at one instant.\n\n"
     f"Columns: {', '.join(COLUMNS)}. Times are RFC 3339 in UTC, money is decimal text with the "
-    "currency's digits, sorted by customer_id. Reads while the processors run: each partition is "
-    "taken exactly as of one commit. Refuses while a partition is being rebuilt or Redis is behind.",
+    "currency's digits, sorted by customer_id. Every further scheme adds SCHEME_segment, "
+    "SCHEME_previous and SCHEME_since; flags are joined by |. Reads while the processors run: each "
+    "partition is taken exactly as of one commit. Refuses while a partition is being rebuilt or Redis "
+    "is behind.",
     "export --out customers.csv",
     "export --format jsonl | head",
     "export --at 2026-04-01T00:00:00Z --out april.parquet",
@@ -103,7 +105,7 @@ def export_customers(
                 capturing.capture(number, partial=partial) for number in range(settings.partitions)
             ]
         instant_ms = _instant(captured, at_ms)
-        with CustomersFile() as customers:
+        with CustomersFile(_schemes(captured)) as customers:
             _judge(capturing, captured, instant_ms, customers)
             _save(customers, out, file_format, settings.base_currency)
             return customers.row_count
@@ -120,6 +122,12 @@ def _instant(captured: list[Captured], at_ms: int | None) -> int:
             f"out, or run `rfm-streams replay --until {format_instant(at_ms)}` over the events"
         )
     return at_ms
+
+
+def _schemes(captured: list[Captured]) -> tuple[str, ...]:
+    """Schemes of the newest rules that a partition decides by, beside `rfm`."""
+    known = [one.rules for one in captured if one.rules is not None]
+    return further_schemes(max(known, key=lambda rules: rules.version)) if known else ()
 
 
 def _judge(

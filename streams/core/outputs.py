@@ -56,7 +56,7 @@ class ActionRequested:
     template: str
     offer: str | None
     cart: CartContent | None
-    segment_context: dict[str, str | None] = field(default_factory=dict)
+    segment_context: dict[str, str | list[str] | None] = field(default_factory=dict)
     cause: Cause
     due_at_ms: int
     decided_at_ms: int

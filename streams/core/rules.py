@@ -47,7 +47,8 @@ class Rules:
 
     `schemes` are in the order in which they are asked, under the limits of `snapshot`.
     `limits_number` is the number of the snapshot that moved any of them last. Without
-    `uses_population` nobody is counted and no snapshot is taken.
+    `uses_population` nobody is counted and no snapshot is taken; `counts_value` where the figures of
+    the value window are counted too.
     """
 
     version: int
@@ -61,6 +62,7 @@ class Rules:
     count_zero_value_orders: bool
     schemes: tuple[Scheme, ...]
     uses_population: bool
+    counts_value: bool
     snapshot_every_ms: int
     value_shares_percent: tuple[int, ...]
     sweep_customers_per_s: int
@@ -133,6 +135,7 @@ def _compile(raw: Mapping[str, Any], version: int) -> Rules:
         count_zero_value_orders=shop.count_zero_value_orders,
         schemes=schemes,
         uses_population=any(scheme.uses_population for scheme in schemes),
+        counts_value=any(scheme.kind == "value" for scheme in schemes),
         snapshot_every_ms=int(population["snapshot_every_ms"]),
         value_shares_percent=tuple(int(one) for one in population["value_shares_percent"]),
         sweep_customers_per_s=int(population["sweep_customers_per_s"]),

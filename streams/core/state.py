@@ -138,12 +138,16 @@ class Contact(NamedTuple):
 
 
 class Held(NamedTuple):
-    """A change towards worse by moving limits that waits for `snapshots` more to agree with it."""
+    """A change towards worse by moving limits alone that waits until it has lasted.
+
+    `snapshot` is the one that brought it, `counted` what the customer amounted to then: while that
+    stays, nobody but the limits can have moved the customer.
+    """
 
     segment: str | None
     since_ms: int
-    first_snapshot: int
-    last_snapshot: int
+    snapshot: int
+    counted: Counted | None
 
 
 class Cart(NamedTuple):

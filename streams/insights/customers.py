@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from schemas.currencies import MINOR_DIGITS
 from streams.codec.text import format_instant, format_money
+from streams.core.classification import is_gone
 from streams.core.facts import Facts, facts_at
 from streams.core.rules import RFM, Rules
 from streams.core.schemes.scheme import Answer, Scores, View
@@ -85,19 +86,6 @@ class Standing(NamedTuple):
 def has_history(state: CustomerState) -> bool:
     """Whether any order, return or cancellation is known, folded ones included."""
     return bool(state.orders or state.returns or state.cancellations or state.folded)
-
-
-def is_customer(state: CustomerState) -> bool:
-    """Whether there is anybody: not merged into another, nor erased and silent since."""
-    if state.merged_into is not None:
-        return False
-    return state.erased_at_ms is None or bool(
-        has_history(state)
-        or state.carts
-        or state.contacts
-        or state.attributes
-        or state.last_event_at_ms
-    )
 
 
 def standing_at(state: CustomerState, rules: Rules, at_ms: int) -> Standing:
@@ -200,7 +188,7 @@ def _judge(
     """Facts and answers at `at_ms`, as the machine asks for them; moves what is `found` so far."""
     facts = facts_under(state, rules, at_ms)
     answers: dict[str, Answer] = {}
-    if not is_customer(state):
+    if is_gone(state):
         return facts, {scheme.name: Answer(None, None) for scheme in rules.schemes}
     view = View(state, facts, at_ms)
     for scheme in rules.schemes:

@@ -4,11 +4,18 @@ Other customers' records only tell what time it was. Outputs are computed, not r
 first invariant they are those that were published, with the same ids.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from streams.codec.journal import EVENT_TYPES
 from streams.core import machine
-from streams.core.inputs import CustomerEvent, Input, RulesApplied, Tick
+from streams.core.inputs import (
+    CustomerEvent,
+    Input,
+    RulesApplied,
+    SnapshotTaken,
+    Sweep,
+    Tick,
+)
 from streams.core.outputs import Output
 from streams.core.rules import Rules, compile_rules
 from streams.core.state import CustomerState
@@ -57,9 +64,38 @@ class HistoryFold:
         if isinstance(record, CustomerEvent):
             if record.customer_id == self.customer_id:
                 entries.append(self._apply(offset, record))
-        elif isinstance(record, RulesApplied) and record.version > self.rules_version:
-            self.rules = compile_rules(record.rules, record.version)
+        elif isinstance(record, RulesApplied):
+            self._take_rules(record)
+        elif isinstance(record, SnapshotTaken):
+            rules = self._rules()
+            if record.snapshot.number > rules.snapshot_number:
+                self.rules = rules.under(record.snapshot)
+        elif isinstance(record, Sweep) and self.customer_id in record.customers:
+            entries += self._sweep(offset)
         return entries
+
+    def _take_rules(self, record: RulesApplied) -> None:
+        if record.version <= self.rules_version:
+            return
+        known, rules = self.rules, compile_rules(record.rules, record.version)
+        if known is not None:
+            rules = replace(rules.under(known.snapshot), limits_number=known.limits_number)
+        self.rules = rules
+
+    def _sweep(self, offset: int) -> list[Entry]:
+        """Decide the customer anew under moved limits or changed rules, as the journal says."""
+        state, rules = self.state, self._rules()
+        if state is None:
+            return []
+        by_rules = state.rules_version != rules.version
+        step = machine.sweep(state, rules, self.time_ms)
+        if step.note != machine.APPLIED:
+            return []
+        standing = standing_at(state, rules, self.time_ms)
+        kind = "rules" if by_rules else "population"
+        return [
+            Entry(offset, self.time_ms, self.time_ms, None, kind, step.note, standing, step.outputs)
+        ]
 
     def _let_time_pass(self, offset: int, record: Input, now_ms: int) -> list[Entry]:
         state, entries = self.state, list[Entry]()

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from streams.codec.partition import decode_partition
 from streams.codec.state import decode_state
+from streams.core.classification import is_gone
 from streams.core.rules import Rules
 from streams.core.state import CustomerState
 from streams.insights.capture import PATIENCE_S, wait_until_current
-from streams.insights.customers import is_customer
 from streams.insights.stored_rules import stored_rules
 from streams.ports import StateLog, StateStore
 
@@ -66,7 +66,7 @@ def live_customers(
             if scanned % _TELL_EVERY == 0:
                 progress(_TELL_EVERY)
             state = decode_state(customer_id, value)
-            if is_customer(state):
+            if not is_gone(state):
                 yield partition, state
         progress(scanned % _TELL_EVERY)
 

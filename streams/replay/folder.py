@@ -10,7 +10,7 @@ from streams.adapters.memory.log import Published
 from streams.codec.outputs import ACTIONS, SEGMENT_CHANGES
 from streams.codec.text import format_instant
 from streams.errors import UsageError
-from streams.insights.customers import customer_row
+from streams.insights.customers import customer_row, further_schemes
 from streams.insights.customers_file import CustomersFile
 from streams.replay.replay import DeadLetter, Replay
 
@@ -67,7 +67,7 @@ class ReplayFolder:
     def save_results(self, replay: Replay, read: dict[str, Any]) -> int:
         """Write customers and summary as of the replay's time; returns the number of customers."""
         segments: dict[str, int] = {}
-        with CustomersFile() as customers:
+        with CustomersFile(further_schemes(replay.rules)) as customers:
             for state in replay.states():
                 row = customer_row(state, replay.rules, replay.time_ms)
                 if row is None:

@@ -203,6 +203,10 @@ class Replay:
                     self._deliver(topic, record)
             self._broker.drop_decided()
         self._waiting = 0
+        partition = self._cycle.partitions.get(_PARTITION)
+        if partition is not None and partition.rules is not None:
+            # Under the latest snapshot, as the customers were decided.
+            self.rules = partition.rules
 
     def _is_drained(self) -> bool:
         """Whether everything is decided, the sweep that a new snapshot asks for included."""

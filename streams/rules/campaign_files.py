@@ -50,6 +50,7 @@ class CampaignFile(Strict):
     group_gap: Duration = 0
     max_start_delay: Duration = 7 * DAY_MS
     ends_on_order: bool = True
+    tags: list[str] = Field(default_factory=list, max_length=20)
     steps: list[StepFile] = Field(min_length=1)
 
     def journaled(self) -> dict[str, Any]:
@@ -66,6 +67,7 @@ class CampaignFile(Strict):
             "group_gap_ms": self.group_gap,
             "max_start_delay_ms": self.max_start_delay,
             "ends_on_order": self.ends_on_order,
+            "tags": sorted(set(self.tags)),
             "steps": [
                 {
                     "name": step.name,

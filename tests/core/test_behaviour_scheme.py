@@ -124,6 +124,14 @@ def test_returns_and_complaints_leave_the_window() -> None:
     assert flags(complained, leaves) is None
 
 
+def test_a_return_of_an_order_that_left_is_still_a_return() -> None:
+    back = T0 - 100 * DAY
+    placed = [bought(T0 - YEAR, 500), *orders(*UNEVEN)]
+    state = customer(placed, [gave_back(back, 500, order=0), *backs(3_001, 0)])
+    assert ask(SCHEME, state) == (REVERSER, back + YEAR, None)
+    assert flags(state, back + YEAR) is None
+
+
 def test_the_rate_rises_when_a_kept_order_leaves() -> None:
     placed = [bought(T0 - 100 * DAY, 90_000), *orders(*UNEVEN)]
     state = customer(placed, backs(3_001, 0, 0))

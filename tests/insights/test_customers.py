@@ -7,6 +7,7 @@ import duckdb
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.core.classification import is_gone
 from streams.core.state import Held, Membership
 from streams.core.values import DAY_MS
 from streams.insights.customers import (
@@ -15,7 +16,6 @@ from streams.insights.customers import (
     columns_of,
     customer_row,
     further_schemes,
-    is_customer,
     standing_at,
 )
 from streams.insights.customers_file import CustomersFile, Format
@@ -53,7 +53,7 @@ def test_a_change_that_moved_limits_hold_back_is_not_told() -> None:
     state = shopper("c", [(5, 10_000)])
     state.rules_version = 1
     state.memberships["loyalty"] = Membership("VIP", None, NOW_MS - DAY_MS, 1)
-    state.held["loyalty"] = Held("One Time Buyer", NOW_MS, 1, 1)
+    state.held["loyalty"] = Held("One Time Buyer", NOW_MS, 1, None)
     told = {one.scheme: one for one in standing_at(state, rules(), NOW_MS).memberships}
     assert told["loyalty"] == MembershipAt("loyalty", "VIP", None, NOW_MS - DAY_MS)
     state.held.clear()
@@ -63,13 +63,13 @@ def test_a_change_that_moved_limits_hold_back_is_not_told() -> None:
 
 def test_who_went_elsewhere_or_was_erased_is_nobody() -> None:
     state = shopper("c", [(5, 10_000)])
-    assert is_customer(state)
+    assert not is_gone(state)
     state.merged_into = "d"
-    assert not is_customer(state)
+    assert is_gone(state)
     erased = shopper("e", [])
-    assert is_customer(erased)
+    assert not is_gone(erased)
     erased.erased_at_ms = NOW_MS
-    assert not is_customer(erased)
+    assert is_gone(erased)
     assert standing_at(erased, rules(), NOW_MS).segment is None
     assert {one.segment for one in standing_at(erased, rules(), NOW_MS).memberships} == {None}
 

@@ -144,6 +144,9 @@ def test_export_lists_every_customer_with_a_history_in_order(shop: dict[str, str
         "lifetime_monetary": "125.00",
         "rfm_previous": "",
         "rfm_since": "2024-01-11T00:00:00.000Z",
+        "loyalty_segment": "Loyal Customer",
+        "loyalty_previous": "One Time Buyer",
+        "loyalty_since": "2024-02-10T00:00:00.000Z",
     }
     assert (rows["bert"]["rfm_segment"], rows["bert"]["rfm_previous"]) == (
         "",

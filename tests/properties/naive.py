@@ -57,6 +57,7 @@ def naive_facts(events: Sequence[CustomerEvent], now_ms: int, window_ms: int) ->
         if in_window:
             gross += order.total_minor
             returned += order.total_minor - (left or 0)
+            inside.append(at_ms)
         if left is None:
             continue
         last = at_ms if last is None else max(last, at_ms)
@@ -66,7 +67,6 @@ def naive_facts(events: Sequence[CustomerEvent], now_ms: int, window_ms: int) ->
         life_count, life_net = life_count + 1, life_net + left
         if in_window:
             count, net = count + 1, net + left
-            inside.append(at_ms)
     monetary = net
     valued_backs: list[tuple[int, int]] = []
     for back in backs:

@@ -78,6 +78,7 @@ def test_whoever_looks_only_when_told_to_sees_every_change(
     while due_ms is not None and due_ms <= END:
         answer = answer_at(scheme, state, due_ms, zeros_count)
         looks.append((due_ms, answer.segment))
+        assert answer.until_ms is None or answer.until_ms > due_ms
         due_ms = answer.until_ms
     things = len(state.orders) + len(state.returns) + len(state.contacts) + len(state.offers)
     remnants = len(state.folded.remnants) if state.folded else 0

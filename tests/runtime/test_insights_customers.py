@@ -20,15 +20,15 @@ from streams.core.inputs import (
     OrderPlaced,
     ReturnRegistered,
 )
-from streams.core.rules import Rules, compile_rules
-from streams.core.schemes import rfm
+from streams.core.rules import RFM, Rules, compile_rules
 from streams.core.state import CustomerState
 from streams.core.values import DAY_MS
 from streams.errors import UsageError
 from streams.insights.customers import (
-    COLUMNS,
     CustomerRow,
+    columns_of,
     customer_row,
+    further_schemes,
     next_segment,
     standing_at,
 )
@@ -38,6 +38,7 @@ from streams.settings import load_settings
 
 START_MS = 1_600_000_000_000
 RULES: Rules = compile_rules(rules_text(load_settings()), 1)
+COLUMNS = columns_of(further_schemes(RULES))
 
 
 def order(number: int, at_ms: int, total_minor: int = 5_000) -> OrderPlaced:
@@ -86,7 +87,7 @@ def test_a_later_instant_is_what_the_clock_alone_would_have_made(
     upcoming = next_segment(state, RULES, told)
 
     let_time_pass(state, at_ms)
-    member = state.memberships[rfm.NAME]
+    member = state.memberships[RFM]
     assert (told.segment, told.previous, told.since_ms) == (
         member.segment,
         member.previous,
@@ -96,11 +97,9 @@ def test_a_later_instant_is_what_the_clock_alone_would_have_made(
 
     if upcoming is not None:
         let_time_pass(state, upcoming[0] - 1)
-        assert state.memberships[rfm.NAME].segment == told.segment
+        assert state.memberships[RFM].segment == told.segment
         let_time_pass(state, upcoming[0])
-        assert (state.memberships[rfm.NAME].since_ms, state.memberships[rfm.NAME].segment) == (
-            upcoming
-        )
+        assert (state.memberships[RFM].since_ms, state.memberships[RFM].segment) == (upcoming)
 
 
 def test_a_row_by_hand() -> None:
@@ -112,7 +111,8 @@ def test_a_row_by_hand() -> None:
         ),
     )
     row = customer_row(state, RULES, START_MS + 2 * DAY_MS)
-    assert row == CustomerRow(
+    assert row is not None
+    assert row._replace(memberships=()) == CustomerRow(
         customer_id="c",
         last_order_at="2020-09-14T12:26:40.000Z",
         order_count=2,

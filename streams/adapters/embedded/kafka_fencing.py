@@ -1,13 +1,14 @@
-"""Tells the controller that a killed broker is gone, before that broker starts again.
+"""Tells the controller that a broker is gone, before that broker starts again.
 
-Why: after SIGKILL the metadata still say that the broker lives and leads its partitions. Started on
-that, it loads its transactions at once and goes on writing the markers of those that were being
+Why: the metadata still say that the broker lives and leads its partitions. Started on that, it loads its transactions at once and goes on writing the markers of those that were being
 committed; then the old session ends, the broker is fenced for a moment, and Kafka 4.3.0 takes the
 leaderless partitions for deleted ones ("Couldn't find leader endpoint ... can be skipped"). The
 transaction counts as complete, its marker is never written, and read_committed readers wait for it
 for ever. Seen in about every second kill right after a commit, with default settings too.
 
-So, after an unclean end, the controller runs alone first, until it has fenced the broker.
+So the controller runs alone first, until it has fenced the broker. After an orderly end it would
+know, had the broker handed over its partitions, but a lone one must not: it hands them to nobody and
+loses the markers of what it still ends (kafka_properties.py, controlled.shutdown.enable).
 """
 
 import time
@@ -25,11 +26,8 @@ GRACE_AFTER_ACTIVE_S = 5
 
 
 def needs_fencing(data_dir: Path) -> bool:
-    """Whether the broker on this data was killed. It leaves a file when it ends in good order."""
-    log_dir = data_dir / "log"
-    return (log_dir / "meta.properties").exists() and not (
-        log_dir / ".kafka_cleanshutdown"
-    ).exists()
+    """Whether a broker ran on this data before."""
+    return (data_dir / "log" / METADATA_FOLDER).exists()
 
 
 def fence_broker(

@@ -38,6 +38,9 @@ FIXED = {
     # A lone broker that is fenced while transactions commit loses their markers (kafka_fencing.py),
     # so a busy machine must never look like a dead broker. The default is 9 s.
     "broker.session.timeout.ms": "60000",
+    # A lone broker that hands over its partitions hands them to nobody, and for a moment goes on
+    # ending transactions whose partitions then have no leader: their markers are lost as well.
+    "controlled.shutdown.enable": "false",
     # Sized for two cores and 512 MB of heap; the cleaner's default buffer alone is 128 MB.
     "num.network.threads": "2",
     "num.io.threads": "4",

@@ -15,6 +15,7 @@ from confluent_kafka import (
 
 from schemas.topics import TOPICS
 from streams.adapters.kafka.config import Config, consumer_config
+from streams.adapters.kafka.coverage import Coverage
 from streams.adapters.kafka.membership import is_fatal, is_taken_over
 from streams.adapters.kafka.names import Names
 from streams.adapters.kafka.parking import park
@@ -170,16 +171,18 @@ class _SourceMember:
         # Whether the group has given this member its share, which may be none.
         self.has_joined = False
         self._is_shut_out = False
-        self._consumer.subscribe(
-            list(self._physical.values()),
-            on_assign=self._assigned,
-            on_revoke=self._revoked,
-            on_lost=self._revoked,
+        self._coverage = Coverage(
+            base, names.group(ROLE), [self._place(source) for source in self.sources]
         )
+        self._subscribe()
 
     def poll(self, max_records: int, timeout_s: float) -> SourcesPolled:
         """One poll; callbacks of a rebalance run inside it."""
         polled = SourcesPolled()
+        if self._coverage.find_hole():
+            # Joining anew makes the group hand out everything.
+            self._consumer.unsubscribe()
+            self._subscribe()
         try:
             messages = self._consumer.consume(max_records, timeout_s)
         except KafkaException as error:
@@ -253,6 +256,14 @@ class _SourceMember:
         """
         if not self._is_shut_out:
             self._consumer.close()
+
+    def _subscribe(self) -> None:
+        self._consumer.subscribe(
+            list(self._physical.values()),
+            on_assign=self._assigned,
+            on_revoke=self._revoked,
+            on_lost=self._revoked,
+        )
 
     def _place(self, source: Source) -> tuple[str, int]:
         return self._physical[source[0]], source[1]

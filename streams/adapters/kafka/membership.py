@@ -13,6 +13,7 @@ from confluent_kafka import (
 )
 
 from streams.adapters.kafka.config import Config, consumer_config
+from streams.adapters.kafka.coverage import Coverage
 from streams.adapters.kafka.parking import park
 from streams.errors import BrokenInvariant, Fenced, Transient
 from streams.ports import Polled, Record
@@ -60,9 +61,8 @@ class GroupMember:
         self._must_begin_anew = False
         # Whether the group has given this member its share, which may be none.
         self.has_joined = False
-        self._consumer.subscribe(
-            [topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
-        )
+        self._coverage = Coverage(base, group, self._places())
+        self._subscribe()
 
     def poll(self, max_records: int, timeout_s: float) -> Polled:
         """One poll; callbacks of a rebalance run inside it."""
@@ -75,6 +75,10 @@ class GroupMember:
             for partition in self._owned:
                 self.halt(partition)
             polled.gained = sorted(self._owned)
+        if self._coverage.find_hole():
+            # Joining anew makes the group hand out everything.
+            self._consumer.unsubscribe()
+            self._subscribe()
         try:
             messages = self._consumer.consume(max_records, timeout_s)
         except KafkaException as error:
@@ -139,6 +143,18 @@ class GroupMember:
     def close(self) -> None:
         """Leave; a static member keeps its place until the session times out."""
         self._consumer.close()
+
+    def _subscribe(self) -> None:
+        self._consumer.subscribe(
+            [self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
+        )
+
+    def _places(self) -> list[tuple[str, int]]:
+        try:
+            found = self._consumer.list_topics(self._topic, timeout=_COMMITTED_TIMEOUT_S)
+        except KafkaException as error:
+            raise Transient(f"listing {self._topic}: {error.args[0].str()}") from error
+        return [(self._topic, number) for number in found.topics[self._topic].partitions]
 
     def _take(self, message: Message, polled: Polled, changed: set[int]) -> None:
         error = message.error()

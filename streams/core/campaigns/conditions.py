@@ -3,6 +3,7 @@
 from streams.core.campaigns.definition import Campaign
 from streams.core.moment import Moment
 from streams.core.rules import Rules
+from streams.core.schemes.scheme import names_in
 from streams.core.state import CustomerState, Run
 
 # Channels that reach a system of the shop and not a person.
@@ -38,7 +39,7 @@ def refusal_at_firing(
     if campaign.enters is not None:
         scheme, segment = campaign.enters
         membership = state.memberships.get(scheme)
-        if membership is None or membership.segment != segment:
+        if membership is None or segment not in names_in(membership.segment):
             return "left_segment", segment
     active_until_ms = state.last_event_at_ms + campaign.quiet_ms
     if campaign.quiet_ms and active_until_ms > run.next_due_ms:

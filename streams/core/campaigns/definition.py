@@ -25,7 +25,8 @@ class Campaign:
     It starts when a cart is abandoned, or when a customer enters `enters` = (scheme, segment) by one
     of `causes`. `quiet_ms`: not while any event of the customer is younger. `re_entry_ms`: the least
     distance between two starts of one key, None for never again. `group_gap_ms`: the same between
-    starts of any campaigns of one `group`, of which only one may run at a time.
+    starts of any campaigns of one `group`, of which only one may run at a time. `tags` say what kind
+    of offer it makes.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Campaign:
     group_gap_ms: int
     max_start_delay_ms: int
     ends_on_order: bool
+    tags: frozenset[str]
 
 
 def compile_campaign(raw: Mapping[str, Any]) -> Campaign:
@@ -78,4 +80,5 @@ def compile_campaign(raw: Mapping[str, Any]) -> Campaign:
         group_gap_ms=int(raw["group_gap_ms"]),
         max_start_delay_ms=int(raw["max_start_delay_ms"]),
         ends_on_order=bool(raw["ends_on_order"]),
+        tags=frozenset(raw["tags"]),
     )

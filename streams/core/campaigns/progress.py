@@ -12,20 +12,29 @@ from streams.core.outputs import (
     CartContent,
     SegmentChanged,
 )
-from streams.core.state import CustomerState, Run
+from streams.core.schemes.scheme import names_in
+from streams.core.state import NO_MEMBERSHIP, CustomerState, Run
 from streams.core.values import stable_id
 
 # The key of runs of which a customer has one at a time. No cart has an empty id.
 CUSTOMER_KEY = ""
+# Whether offers of this kind are ever answered is a fact about the customer (segments.md, Spending
+# Limiter). A hundred are eight years of one a month.
+CROSS_SELL = "cross_sell"
+MAX_OFFERS = 100
 
 
 def start_for_entry(state: CustomerState, change: SegmentChanged, moment: Moment) -> None:
     """Start what a change of segment triggers, where its cause permits."""
     if change.current is None or not moment.starts_campaigns:
         return
-    for campaign in moment.rules.campaigns_by_entry.get((change.scheme, change.current), ()):
-        if change.cause.kind in campaign.causes:
-            _start(state, campaign, CUSTOMER_KEY, change.effective_at_ms, moment)
+    before = names_in(change.previous)
+    for entered in names_in(change.current):
+        if entered in before:
+            continue
+        for campaign in moment.rules.campaigns_by_entry.get((change.scheme, entered), ()):
+            if change.cause.kind in campaign.causes:
+                _start(state, campaign, CUSTOMER_KEY, change.effective_at_ms, moment)
 
 
 def start_for_cart(state: CustomerState, cart_id: str, moment: Moment) -> None:
@@ -68,7 +77,8 @@ def end_left_segments(state: CustomerState, change: SegmentChanged, moment: Mome
         campaign = moment.rules.campaigns.get(run.campaign)
         if campaign is None or campaign.enters is None:
             return False
-        return campaign.enters[0] == change.scheme and campaign.enters[1] != change.current
+        scheme, segment = campaign.enters
+        return scheme == change.scheme and segment not in names_in(change.current)
 
     end_runs(state, left, "left_segment", moment)
 
@@ -181,6 +191,8 @@ def _fire_step(state: CustomerState, run: Run, moment: Moment) -> None:
     if refusal is None:
         action = _request(state, campaign, run, step, valid_until_ms, moment)
         moment.outputs.append(action)
+        if CROSS_SELL in campaign.tags:
+            state.offers = [*state.offers[1 - MAX_OFFERS :], moment.now_ms]
         run = run._replace(last_action_id=action.action_id, open_until_ms=valid_until_ms)
     else:
         _suppress(state, run, step, refusal[0], refusal[1], moment)
@@ -215,12 +227,20 @@ def _request(
             items=cart.items,
             checkout_url=cart.checkout_url,
         ),
-        segment_context={name: one.segment for name, one in state.memberships.items()},
+        segment_context=_segment_context(state, moment),
         cause=run.cause,
         due_at_ms=run.next_due_ms,
         decided_at_ms=moment.now_ms,
         valid_until_ms=valid_until_ms,
     )
+
+
+def _segment_context(state: CustomerState, moment: Moment) -> dict[str, str | list[str] | None]:
+    context: dict[str, str | list[str] | None] = {}
+    for scheme in moment.rules.schemes:
+        segment = state.memberships.get(scheme.name, NO_MEMBERSHIP).segment
+        context[scheme.name] = names_in(segment) if scheme.is_flags else segment
+    return context
 
 
 def _suppress(

@@ -22,8 +22,8 @@ FIXED: Final = "fixed"
 QUANTILE: Final = "quantile"
 LEFT_CLOSED: Final = "left_closed"
 RIGHT_CLOSED: Final = "right_closed"
-# A score is one digit, so that 555 names a cell: 9 x 9 x 9 cells at most.
-MAX_LEVELS: Final = 9
+# The contract of segment.changed has scores up to 5.
+MAX_LEVELS: Final = 5
 # Cut points are known at whole per cents and at thirds.
 QUANTILE_LEVELS: Final = (2, 3, 4, 5)
 _THIRDS: Final = 3

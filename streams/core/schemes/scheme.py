@@ -24,6 +24,11 @@ class Scores(NamedTuple):
     m: int
 
 
+def names_in(segment: str | None) -> list[str]:
+    """The names in a segment as a membership holds it: one, in a flag scheme any number."""
+    return segment.split(FLAG_SEPARATOR) if segment is not None else []
+
+
 class Answer(NamedTuple):
     """Where a customer belongs.
 
@@ -78,8 +83,7 @@ class Scheme(Protocol):
     """One segmentation scheme under certain limits. Immutable.
 
     `segments` are all its names; best to worst where `is_ranked`. `uses_population` says whether
-    `under` can make a difference. `expiries_ms` are the windows (besides the RFM window) whose
-    expiring orders change what it counts.
+    `under` can make a difference.
     """
 
     @property

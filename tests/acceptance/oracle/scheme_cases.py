@@ -260,7 +260,31 @@ THIRDS: list[Case] = [
     ("rfm_three_by_three", "121", sold("1.00", "1.00", days=800), "Inactive"),
 ]
 
-UNDER_BASE = [*LOYALTY, *VALUE, *LIFECYCLE, *FREQUENCY, *BEHAVIOUR, *THIRDS]
+_QUANTITY, _SPEND, _MONTHLY = "Large Quantity Buyers", "High Spend per Order", "Monthly Buyers"
+# Days before now with gaps of 90 days, which nobody calls monthly.
+_SELDOM = (1, 91, 181)
+
+ATTRIBUTES: list[Case] = [
+    ("attributes", "20 pieces an order", orders(*_SELDOM, **pieces(19)), _QUANTITY),
+    ("attributes", "19 pieces an order", orders(*_SELDOM, **pieces(18)), None),
+    ("attributes", "20 pieces in two orders", orders(1, 91, **pieces(19)), None),
+    ("attributes", "200.00 an order", orders(*_SELDOM, total="200.00"), _SPEND),
+    ("attributes", "199.995 an order are 200.00",
+     [*orders(*_SELDOM, total="200.00"), order("x", 271, "199.98")], _SPEND),
+    ("attributes", "a little less",
+     [*orders(*_SELDOM, total="200.00"), order("x", 271, "199.97")], None),
+    ("attributes", "200.00 in two orders", orders(1, 91, total="200.00"), None),
+    ("attributes", "a loose return is off no order",
+     [*orders(*_SELDOM, total="200.00"), *backs(1, "300.00")], _SPEND),
+    ("attributes", "gaps of 31 and 31 days", orders(1, 32, 63), _MONTHLY),
+    ("attributes", "gaps of 1 and 61 days", orders(1, 2, 63), _MONTHLY),
+    ("attributes", "gaps of 31 and 32 days", orders(1, 32, 64), None),
+    ("attributes", "one gap of a day", orders(1, 2), None),
+    ("attributes", "all three", orders(1, 2, 3, total="200.00", **pieces(99)),
+     f"{_SPEND}|{_QUANTITY}|{_MONTHLY}"),
+]  # fmt: skip
+
+UNDER_BASE = [*LOYALTY, *VALUE, *LIFECYCLE, *FREQUENCY, *BEHAVIOUR, *THIRDS, *ATTRIBUTES]
 
 # Two or more cells of each segment, as scores R, F, M (`grid`: all of one half of F + M).
 MAP_CELLS: dict[str, dict[str, str]] = {

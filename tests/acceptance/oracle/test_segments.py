@@ -50,7 +50,7 @@ def test_every_segment_has_two_customers_or_more() -> None:
         for flag in (segment or "").split("|")
         if flag
     )
-    assert len(counts) == 4 + 3 + 7 + 3 + 5 + 6
+    assert len(counts) == 4 + 3 + 7 + 3 + 5 + 6 + 3
     assert min(counts.values()) >= 2
 
 
