@@ -1,6 +1,6 @@
 """`make bench`: throughput, latency and memory on this machine, peers beside us, in one run.
 
-    python -m bench [--events N] [--latency-seconds S] [--without-peers]
+    python -m bench [--events N] [--latency-seconds S] [--sweep-customers N] [--without-peers]
 
 Starts a broker and a Redis of its own, prints one table, and leaves nothing running. Nothing is
 asserted: a goal that is missed is shown as missed.
@@ -24,6 +24,7 @@ from rich.table import Table
 from bench.latency import measure_latency
 from bench.load import Load, publish_flat_out
 from bench.peers.run import PEERS, fetch_tallies, prepare, run_peer
+from bench.sweep import measure_sweep
 from streams.adapters.embedded import EmbeddedKafka, EmbeddedRedis
 from streams.bootstrap import ensure_rules, ensure_topics, names_of
 from streams.settings import Settings, load_settings
@@ -130,6 +131,63 @@ class Bench:
             )
         )
 
+    def schemes(self, events: int) -> None:
+        """Decide with `rfm` alone, with the default schemes, and with all of them."""
+        alone = 0.0
+        for schemes in ("rfm", "starter", "full"):
+            settings = self._installation(f"s{schemes}", schemes=schemes)
+            load = Load(events=events, customers=CUSTOMERS)
+            topic = names_of(settings).topic("shop.orders")
+            publish_flat_out(self._kafka.bootstrap_servers, topic, load, _now_ms())
+            self._side(settings, "intake", "--events", str(events))
+            rate = self._side(settings, "decide", "--events", str(events))["events_per_s"]
+            alone = alone or rate
+            self.rows.append(
+                (
+                    f"decide, schemes {schemes} (goal: full at least half of rfm)",
+                    f"{rate:,.0f} events/s",
+                    f"{rate / alone:.2f} of rfm alone",
+                )
+            )
+
+    def sweep(self, customers: int) -> None:
+        """Decide everybody anew while orders go on."""
+        settings = self._installation("w", schemes="full")
+        topic = names_of(settings).topic("shop.orders")
+        self._say(f"publishing an order of each of {customers} customers")
+        load = Load(events=customers, customers=customers, seed=5, in_turn=True)
+        publish_flat_out(self._kafka.bootstrap_servers, topic, load, _now_ms())
+        for side in ("intake", "decide"):
+            self._side(settings, side, "--events", str(customers))
+        environment = self._environment(settings)
+        process = subprocess.Popen(
+            [str(_COMMAND), "run"], env=environment, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self._say(f"sweep of {customers} customers at {RATE} events/s")
+        moved = {**environment, "RFM_SLEEPER_WEEKS": "27"}
+
+        def apply_rules() -> None:
+            subprocess.run([str(_COMMAND), "rules", "apply"], env=moved, check=True)
+
+        try:
+            result = measure_sweep(settings, RATE, apply_rules)
+        finally:
+            process.terminate()
+            process.wait(30)
+        self.rows += [
+            (
+                f"sweep of {customers:,} customers, all schemes, at {RATE} live events/s",
+                f"{result.seconds:,.0f} s",
+                f"{customers / result.seconds:,.0f} customers/s",
+            ),
+            (
+                "live event to segment change meanwhile (goal p99 < 1,000 ms)",
+                f"p50 {result.p50_ms:.0f} ms, p99 {result.p99_ms:.0f} ms",
+                f"{result.changes} changes",
+            ),
+        ]
+
     def peers(self, events: int, ours: dict[str, float]) -> None:
         """The peers on the same kind of topic."""
         settings = self._installation("p")
@@ -145,9 +203,11 @@ class Bench:
             ratio = f"decide is {ours['decide'] / rate:.2f} times that"
             self.rows.append((f"{peer}: count, sum, last date", f"{rate:,.0f} events/s", ratio))
 
-    def _installation(self, namespace: str) -> Settings:
+    def _installation(self, namespace: str, schemes: str = "rfm") -> Settings:
+        # By default what the peers do is compared with the one scheme that is always there.
         settings = load_settings(
             namespace=namespace,
+            schemes=schemes,
             kafka_bootstrap_servers=self._kafka.bootstrap_servers,
             redis_url=self._redis.url,
             partitions=PARTITIONS,
@@ -164,6 +224,7 @@ class Bench:
             "RFM_KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
             "RFM_REDIS_URL": settings.redis_url.get_secret_value(),
             "RFM_PARTITIONS": str(PARTITIONS),
+            "RFM_SCHEMES": settings.schemes,
             "RFM_METRICS_PORT": "0",
         }
 
@@ -197,6 +258,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=300_000)
     parser.add_argument("--latency-seconds", type=float, default=20.0)
+    parser.add_argument("--sweep-customers", type=int, default=1_000_000, help="0 for no sweep")
     parser.add_argument("--without-peers", action="store_true")
     given = parser.parse_args()
     console = Console(stderr=True)
@@ -210,6 +272,9 @@ def main() -> None:
         ours = bench.throughput(given.events)
         bench.end_to_end(given.events)
         bench.latency(given.latency_seconds)
+        bench.schemes(given.events)
+        if given.sweep_customers:
+            bench.sweep(given.sweep_customers)
         if not given.without_peers:
             bench.peers(given.events, ours)
     table = Table(

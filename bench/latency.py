@@ -23,9 +23,15 @@ WARM_UP_S = 15.0
 _QUIET_S = 3.0
 
 
+class _Cause(msgspec.Struct):
+    kind: str
+
+
 class _Change(msgspec.Struct):
+    scheme: str
     effective_at: str
-    previous: str | None
+    previous: str | list[str] | None
+    cause: _Cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +54,21 @@ def measure_latency(settings: Settings, rate: float, seconds: float) -> Latency:
     )
     begin_ms = time.time_ns() // 1_000_000 + int(WARM_UP_S * 1000)
     publisher.start()
-    latencies = _watch(settings, begin_ms, publisher)
+    found = watch_changes(settings, publisher)
     publisher.join()
-    latencies.sort()
+    latencies = sorted(latency for at_ms, latency in found if at_ms >= begin_ms)
     return Latency(
         latencies[len(latencies) // 2], latencies[len(latencies) * 99 // 100], len(latencies)
     )
 
 
-def _watch(settings: Settings, begin_ms: int, publisher: Thread) -> list[float]:
+def watch_changes(settings: Settings, publisher: Thread) -> list[tuple[float, float]]:
+    """Instants (ms since 1970) and latencies (ms) of first changes, until all is quiet again."""
     topic = names_of(settings).topic("segment-changes")
     consumer = Consumer({**reader_config(settings.kafka_config()), "fetch.wait.max.ms": 10})
     consumer.assign([TopicPartition(topic, one, 0) for one in range(settings.partitions)])
     decode = msgspec.json.Decoder(_Change).decode
-    latencies: list[float] = []
+    latencies: list[tuple[float, float]] = []
     quiet_since_s = time.monotonic()
     while publisher.is_alive() or time.monotonic() - quiet_since_s < _QUIET_S:
         messages = consumer.consume(1_000, 0.005)
@@ -73,7 +80,8 @@ def _watch(settings: Settings, begin_ms: int, publisher: Thread) -> list[float]:
             quiet_since_s = time.monotonic()
             change = decode(value)
             at_ms = parse_instant_ms(change.effective_at)
-            if change.previous is None and at_ms >= begin_ms:
-                latencies.append(now_ms - at_ms)
+            is_first = change.previous is None and change.cause.kind == "event"
+            if is_first and change.scheme == "rfm":
+                latencies.append((at_ms, now_ms - at_ms))
     consumer.close()
     return latencies

@@ -38,9 +38,13 @@ _MOST_MINOR: Final = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What to publish: `customers` distinct 36-character ids, drawn evenly by `seed`."""
+    """What to publish: `customers` distinct 36-character ids, drawn evenly by `seed`.
+
+    With `in_turn` every customer orders once before anybody orders twice.
+    """
 
     events: int
+    in_turn: bool = False
     customers: int = DEFAULT_CUSTOMERS
     seed: int = 1
 
@@ -70,7 +74,8 @@ def _plan(
     load: Load, rng: Random, customers: list[str], instants: Callable[[int], int]
 ) -> Iterator[tuple[bytes, bytes]]:
     for number in range(load.events):
-        customer = customers[int(rng.random() * load.customers)]
+        drawn = number % load.customers if load.in_turn else int(rng.random() * load.customers)
+        customer = customers[drawn]
         total = encode_money(rng.randint(_LEAST_MINOR, _MOST_MINOR))
         yield (
             customer.encode(),
@@ -175,8 +180,14 @@ def publish_flat_out(bootstrap: str, topic: str, load: Load, until_ms: int) -> P
     return sender.report(time.perf_counter() - begun)
 
 
-def publish_steady(bootstrap: str, topic: str, load: Load, rate: float) -> Published:
-    """Publish the load at `rate` events per second with `occurred_at` = now.
+def publish_steady(
+    bootstrap: str,
+    topic: str,
+    load: Load,
+    rate: float,
+    until: Callable[[], bool] = lambda: False,
+) -> Published:
+    """Publish the load at `rate` events per second with `occurred_at` = now; ends early on `until`.
 
     The schedule is fixed by the start, so a stall is made up for and not hidden; `behind_ms` says
     how long the worst one was. Raises Transient where a record was not delivered.
@@ -185,7 +196,7 @@ def publish_steady(bootstrap: str, topic: str, load: Load, rate: float) -> Publi
     orders = plan_orders(load, lambda _: time.time_ns() // 1_000_000)
     begun = time.perf_counter()
     behind_s = 0.0
-    while sender.events < load.events:
+    while sender.events < load.events and not until():
         passed_s = time.perf_counter() - begun
         due = min(load.events, int(passed_s * rate) + 1)
         behind_s = max(behind_s, passed_s - sender.events / rate)

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Starts the one broker of docker-compose.yml. After SIGKILL its controller runs alone first.
+# Starts the one broker of docker-compose.yml. On data of an earlier life its controller runs alone
+# first.
 #
-# Why: after SIGKILL the metadata still say that the broker lives and leads its partitions. Started
+# Why: the metadata still say that the broker lives and leads its partitions. Started
 # on that, Kafka 4.3.0 goes on writing the markers of transactions that were being committed, is then
 # fenced for a moment when its old session ends, and takes the leaderless partitions for deleted
 # ones. The markers are never written, and read_committed readers wait for them for ever: seen after
@@ -67,9 +68,8 @@ start_broker() {
     -cp '/opt/kafka/libs/*' kafka.Kafka /opt/kafka/config/server.properties
 }
 
-# A broker that ends in good order leaves this file.
-if [ -e "$data/meta.properties" ] && [ ! -e "$data/.kafka_cleanshutdown" ]; then
-  echo "the broker did not end in good order: its controller runs alone first"
+if [ -e "$data/__cluster_metadata-0" ]; then
+  echo "a broker ran on these data before: its controller runs alone first"
   fence_broker
 fi
 start_broker

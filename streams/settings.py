@@ -1,5 +1,6 @@
 """Settings: environment variables `RFM_*`, then the TOML file of `--config`, then these defaults."""
 
+import json
 import re
 from datetime import date
 from decimal import Decimal
@@ -100,7 +101,7 @@ class Settings(BaseSettings):
     rfm_maps: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Further maps from scores to segments, each a scheme rfm_NAME: eleven, grid, "
-        "rf_ten, three_by_three or own ones; in the environment separated by commas.",
+        "rf_ten, three_by_three or own ones; in the environment a JSON list, or separated by commas.",
     )
     scoring: Literal["fixed", "quantile"] = Field(
         "fixed",
@@ -221,7 +222,10 @@ class Settings(BaseSettings):
     @field_validator("rfm_maps", mode="before")
     @classmethod
     def _map_names(cls, value: object) -> object:
-        return _names(value) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        # As a list is written in every other variable, too.
+        return json.loads(value) if value.startswith("[") else _names(value)
 
     @field_validator("rfm_maps")
     @classmethod

@@ -50,6 +50,11 @@ class OutputEncoder:
         self._currency = base_currency
         self._digits = MINOR_DIGITS[base_currency]
         self._encode = msgspec.json.Encoder().encode
+        # One event often changes several schemes: what their changes share is encoded once.
+        self._known_facts: Facts | None = None
+        self._encoded_facts = msgspec.Raw()
+        self._known_cause: Cause | None = None
+        self._encoded_cause = msgspec.Raw()
 
     def encode(self, output: outputs.Message) -> Message:
         """The message of one output."""
@@ -83,7 +88,7 @@ class OutputEncoder:
             "current": _segment(output, output.current, output.cause.kind == "erasure"),
             "scores": {"r": scores.r, "f": scores.f, "m": scores.m} if scores else None,
             "facts": self._facts(output.facts),
-            "cause": _cause(output.cause),
+            "cause": self._cause(output.cause),
             "effective_at": format_instant(output.effective_at_ms),
             "decided_at": format_instant(output.decided_at_ms),
             "sequence": output.sequence,
@@ -91,7 +96,19 @@ class OutputEncoder:
             "snapshot": output.snapshot_number or None,
         }
 
-    def _facts(self, facts: Facts) -> dict[str, Any]:
+    def _cause(self, cause: Cause) -> msgspec.Raw:
+        if cause is not self._known_cause:
+            self._known_cause = cause
+            self._encoded_cause = msgspec.Raw(self._encode(_cause(cause)))
+        return self._encoded_cause
+
+    def _facts(self, facts: Facts) -> msgspec.Raw:
+        if facts is not self._known_facts:
+            self._known_facts = facts
+            self._encoded_facts = msgspec.Raw(self._encode(self._told_facts(facts)))
+        return self._encoded_facts
+
+    def _told_facts(self, facts: Facts) -> dict[str, Any]:
         average = facts.average_order_value_minor
         last = facts.last_order_at_ms
         return {

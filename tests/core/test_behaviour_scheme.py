@@ -8,6 +8,7 @@ import pytest
 from streams.core.behaviour_facts import (
     discount_share,
     responds_to_offers,
+    response,
     service_cost_minor,
     units_per_order_milli,
     variation,
@@ -194,8 +195,10 @@ def test_promoted_value_is_what_was_kept() -> None:
 def test_orders_without_any_value_have_no_share() -> None:
     assert flags(customer(orders(0, 0, 0, has_coupon=True))) is None
     assert flags(customer(orders(0, 0, 1, discount_minor=1))) == MAXIMIZER
-    # Nothing off nothing is no discount.
-    assert discount_share(view_of(customer(orders(0, 0, 900)), T0)) == 0
+    # Nothing off nothing is no discount: one promoted order of four, with 60 % of the value.
+    some = [*orders(600, has_coupon=True), *orders(400, 0, 0)]
+    assert flags(customer(some)) is None
+    assert discount_share(view_of(customer(some), T0)) == 0.6
 
 
 def test_promoted_orders_leave_the_window() -> None:
@@ -272,6 +275,18 @@ def test_an_open_offer_was_sent_and_is_not_answered() -> None:
     unanswered = customer(placed, offers=[T0 - 1, T0])
     assert ask(SCHEME, unanswered) == (LIMITER, first + YEAR, None)
     assert responds_to_offers(view_of(unanswered, T0)) is None
+
+
+def test_when_the_answers_can_change_by_the_clock() -> None:
+    state = customer([bought(T0)], offers=[T0 + 2, T0 - 1])
+    for now_ms, expected in (
+        (T0 + 2, (2, 1, 1, T0 + 2 + 48 * HOUR)),
+        (T0 + 2 + 48 * HOUR - 1, (2, 1, 1, T0 + 2 + 48 * HOUR)),
+        (T0 + 2 + 48 * HOUR, (2, 1, 0, T0 - 1 + YEAR)),
+        (T0 - 1 + YEAR, (1, 0, 0, T0 + 2 + YEAR)),
+    ):
+        assert response(view_of(state, now_ms), YEAR, 48 * HOUR) == expected
+    assert response(view_of(state, T0 + 2 * YEAR), YEAR, 48 * HOUR)[:3] == (0, 0, 0)
 
 
 def test_an_answered_offer_leaves_the_window() -> None:
@@ -417,9 +432,14 @@ def test_with_too_little_of_everything_there_is_nothing_to_wait_for() -> None:
 
 
 def test_orders_of_no_value_count_only_where_the_shop_counts_them() -> None:
-    state = customer(orders(1_000, 9_000, 0), backs(9_000, 1, 1))
-    assert flags(state) == REVERSER
-    assert SCHEME.classify(view_of(state, T0, zero_value_orders_count=False)).segment is None
+    returned = backs(9_000, 1, 1)
+    folded = Folded(0, 0, {1: Remnant(T0 - DAY, 0, counts=True)})
+    for state in (
+        customer(orders(1_000, 9_000, 0), returned),
+        customer(orders(1_000, 9_000), returned, folded=folded),
+    ):
+        assert flags(state) == REVERSER
+        assert SCHEME.classify(view_of(state, T0, zero_value_orders_count=False)).segment is None
 
 
 def seen(totals: Sequence[int] = (), now_ms: int = T0, **more: Any) -> View:
@@ -456,7 +476,6 @@ def test_what_service_cost() -> None:
 def test_what_it_says_of_itself() -> None:
     assert (SCHEME.is_ranked, SCHEME.is_flags, SCHEME.uses_population) == (False, True, True)
     assert SCHEME.hold_ms is None
-    assert SCHEME.expiries_ms == (YEAR,)
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,6 @@ def test_folded_orders_count_to_the_millisecond() -> None:
 def test_what_it_says_of_itself() -> None:
     assert SCHEME.segments == ("Frequent", "Occasional", "Inactive")
     assert (SCHEME.is_ranked, SCHEME.is_flags, SCHEME.uses_population) == (True, False, False)
-    assert SCHEME.expiries_ms == (YEAR,)
     assert SCHEME.under(None) is SCHEME
 
 

@@ -381,10 +381,10 @@ def test_a_wrong_map_does_not_compile(changes: dict[str, Any], message: str) -> 
         ("r", {"limits": [0, DAY]}, "limits of R are ages above 0"),
         ("f", {"limits": [2, 2, 6, 10]}, r"limits of F must rise, found \[2, 2, 6, 10\]"),
         ("f", {"limits": [5, 4], "edge": "right_closed"}, "limits of F must rise"),
-        ("m", {"limits": []}, "M needs 1 to 8 limits, found 0"),
+        ("m", {"limits": []}, "M needs 1 to 4 limits, found 0"),
         ("m", {"mode": "median"}, "scoring of M is fixed or quantile, not 'median'"),
         ("m", {"edge": "open"}, "edge of M is left_closed or right_closed, not 'open'"),
-        ("m", {"mode": "quantile", "limits": [1, 2, 3, 4, 5]}, "M by quantiles has 2 to 5 levels"),
+        ("m", {"limits": [1, 2, 3, 4, 5]}, "M needs 1 to 4 limits, found 5"),
     ],
 )  # fmt: skip
 def test_wrong_limits_do_not_compile(key: str, changes: dict[str, Any], message: str) -> None:

@@ -81,7 +81,6 @@ def test_folded_orders_in_the_window_count() -> None:
 def test_what_it_says_of_itself() -> None:
     assert UNDER.segments == ("A", "B", "C")
     assert (UNDER.is_ranked, UNDER.is_flags, UNDER.uses_population) == (True, False, True)
-    assert UNDER.expiries_ms == (YEAR,)
     assert compiled("value", hold_ms=DAY).hold_ms == DAY
 
 

@@ -144,10 +144,10 @@ BROKEN = {
         "scores:\n  m: {limits: [0.005]}\nsegments:\n" + REST,
         "@, line 2: field scores.m.limits is wrong: 0.005 has too many digits for the base currency",
     ),
-    "levels that no quantile gives": Broken(
+    "more levels than scores have": Broken(
         "maps/ours.yaml",
-        "scores:\n  f: {scoring: quantile, limits: [1, 2, 3, 4, 5]}\nsegments:\n" + REST,
-        "@, line 2: F by quantiles has 2 to 5 levels",
+        "scores:\n  f: {limits: [1, 2, 3, 4, 5]}\nsegments:\n" + REST,
+        "@, line 2: F needs 1 to 4 limits, found 5",
     ),
     "holding a fall without an order of segments": Broken(
         "maps/ours.yaml",

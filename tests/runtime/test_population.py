@@ -17,6 +17,7 @@ from streams.core.inputs import (
     ConsentChanged,
     CustomerEvent,
     Input,
+    OrderCancelled,
     RulesApplied,
     SnapshotTaken,
     Sweep,
@@ -33,6 +34,7 @@ from tests.runtime.world import World
 
 Kind = TypeVar("Kind", bound=Input)
 PARTITIONS = 2
+CHANGES = "segment-changes"
 SHOPPERS = [[f"C-{number}-{index}" for index in range(6)] for number in range(PARTITIONS)]
 
 
@@ -92,7 +94,7 @@ def journaled(world: World, kind: type[Kind], partition: int = 0) -> list[Kind]:
 
 
 def changes_by(world: World, cause: str) -> Counter[tuple[str, str | None, str | None]]:
-    said = [msgspec.json.decode(one.value) for one in world.broker.outputs["segment-changes"]]
+    said = [msgspec.json.decode(one.value) for one in world.broker.outputs[CHANGES]]
     return Counter(
         (one["scheme"], one["previous"], one["current"])
         for one in said
@@ -121,7 +123,7 @@ def test_the_base_grows_busier_and_customers_change_group_without_doing_anything
 def test_a_change_by_moved_limits_names_the_snapshot() -> None:
     world = grown_world()
     world.worker().run_to_end()
-    said = [msgspec.json.decode(one.value) for one in world.broker.outputs["segment-changes"]]
+    said = [msgspec.json.decode(one.value) for one in world.broker.outputs[CHANGES]]
     [number] = {one["snapshot"] for one in said if one["cause"]["kind"] == "population"} - {1}
     assert number == 2
     assert {one["snapshot"] for one in said if one["scheme"] == "rfm"} == {None}
@@ -360,3 +362,90 @@ def test_consent_and_other_events_without_orders_count_nobody() -> None:
     world.worker().run_to_end()
     [census] = journaled(world, CensusTaken)
     assert census.census["lifetime_orders"] == []
+
+
+def falling(hold_days: float) -> World:
+    """A world in which limits alone would have made a Frequent Buyer fall on the second day."""
+    world = World()
+    world.journal(
+        [
+            RulesApplied(received_at_ms=T0, version=1, rules=rules(hold_days=hold_days)),
+            *ordering(0, 0.1, 1, 1, 1, 2, 2, 3, start=0),
+            Tick(received_at_ms=T0 + DAY, continuous=True),
+        ]
+    )
+    world.worker().run_to_end()
+    world.journal(
+        [
+            *ordering(0, 1.5, 0, 0, 0, 6, 6, 0, start=100),
+            Tick(received_at_ms=T0 + 2 * DAY, continuous=True),
+        ]
+    )
+    world.worker().run_to_end()
+    assert FALL not in changes_by(world, "population")
+    return world
+
+
+FALL = ("loyalty", "Frequent Buyer", "Loyal Customer")
+
+
+def test_a_held_fall_comes_when_the_hold_is_over_though_no_limit_moves_any_more() -> None:
+    world = falling(hold_days=3)
+    for day in (3, 4):
+        world.journal([Tick(received_at_ms=T0 + day * DAY, continuous=True)])
+        world.worker().run_to_end()
+    assert FALL not in changes_by(world, "population")
+    world.journal([Tick(received_at_ms=T0 + 5 * DAY, continuous=True)])
+    world.worker().run_to_end()
+    [fell] = [
+        one
+        for one in map(msgspec.json.decode, (o.value for o in world.broker.outputs[CHANGES]))
+        if (one["scheme"], one["previous"], one["current"]) == FALL
+    ]
+    assert (fell["cause"]["kind"], fell["effective_at"]) == (
+        "population",
+        "2026-01-06T00:00:00.000Z",
+    )
+    world.check()
+
+
+def test_an_event_that_changes_nothing_that_counts_does_not_end_a_hold() -> None:
+    world = falling(hold_days=30)
+    world.journal(
+        [
+            ConsentChanged(
+                event_id="x",
+                customer_id=SHOPPERS[0][5],
+                occurred_at_ms=T0 + 2 * DAY + 1,
+                received_at_ms=T0 + 2 * DAY + 1,
+                identity=99,
+                source="shop",
+                channel="email",
+                granted=True,
+            )
+        ]
+    )
+    world.worker().run_to_end()
+    assert FALL not in changes_by(world, "event")
+    world.check()
+
+
+def test_a_hold_ends_when_the_limits_move_back() -> None:
+    """Given a held fall; when the base calms down again; then nothing was ever said."""
+    world = falling(hold_days=3)
+    backs: list[Input] = [
+        OrderCancelled(
+            event_id=f"x{one}",
+            customer_id=SHOPPERS[0][3 + one // 6],
+            occurred_at_ms=T0 + 2 * DAY + 1,
+            received_at_ms=T0 + 2 * DAY + 1,
+            identity=2_000 + one,
+            source="shop",
+            order_id=f"o{100 + one}",
+        )
+        for one in range(12)
+    ]
+    world.journal([*backs, Tick(received_at_ms=T0 + 10 * DAY, continuous=True)])
+    world.worker().run_to_end()
+    assert FALL not in changes_by(world, "population") + changes_by(world, "clock")
+    world.check()

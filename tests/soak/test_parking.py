@@ -22,7 +22,7 @@ def test_no_record_is_skipped_at_the_start(kafka: str, namespace: str) -> None:
     admin = AdminClient(base)
     topic = f"{namespace}.parking"
     admin.create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result()
-    wait_until(lambda: _has_leaders(admin, topic), 30, "leaders")
+    wait_until(lambda: has_leaders(admin, topic), 30, "leaders")
     producer = Producer(producer_config(base))
     for number in range(PARTITIONS):
         for _ in range(RECORDS):
@@ -54,6 +54,7 @@ def _first_offsets(base: Config, topic: str) -> dict[int, int]:
     return first
 
 
-def _has_leaders(admin: AdminClient, topic: str) -> bool:
+def has_leaders(admin: AdminClient, topic: str) -> bool:
+    """Whether every partition of a topic is led by somebody."""
     found = admin.list_topics(timeout=5).topics
     return topic in found and all(one.leader >= 0 for one in found[topic].partitions.values())

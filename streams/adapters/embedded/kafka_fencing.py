@@ -1,10 +1,11 @@
 """Tells the controller that a broker is gone, before that broker starts again.
 
-Why: the metadata still say that the broker lives and leads its partitions. Started on that, it loads its transactions at once and goes on writing the markers of those that were being
-committed; then the old session ends, the broker is fenced for a moment, and Kafka 4.3.0 takes the
-leaderless partitions for deleted ones ("Couldn't find leader endpoint ... can be skipped"). The
-transaction counts as complete, its marker is never written, and read_committed readers wait for it
-for ever. Seen in about every second kill right after a commit, with default settings too.
+Why: the metadata still say that the broker lives and leads its partitions. Started on that, it loads
+its transactions at once and goes on writing the markers of those that were being committed; then the
+old session ends, the broker is fenced for a moment, and Kafka 4.3.0 takes the leaderless partitions
+for deleted ones ("Couldn't find leader endpoint ... can be skipped"). The transaction counts as
+complete, its marker is never written, and read_committed readers wait for it for ever. Seen in about
+every second kill right after a commit, with default settings too.
 
 So the controller runs alone first, until it has fenced the broker. After an orderly end it would
 know, had the broker handed over its partitions, but a lone one must not: it hands them to nobody and

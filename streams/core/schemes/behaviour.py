@@ -101,7 +101,6 @@ class Behaviour:
     shop: Shop
     fewest_orders: int
     fewest_contacts: int
-    expiries_ms: tuple[int, ...]
     units_above_milli: int | None = None
     kind: str = KIND
     segments: tuple[str, ...] = SEGMENTS
@@ -272,7 +271,6 @@ def compile_scheme(raw: Mapping[str, Any], shop: Shop) -> Behaviour:
             bulk.minimum_orders,
         ),
         fewest_contacts=min(reverser.minimum_complaints, demander.minimum_contacts),
-        expiries_ms=(window_ms,),
     )
 
 

@@ -26,7 +26,6 @@ class Frequency:
     window_ms: int
     frequent_orders: int
     inactive_ms: int
-    expiries_ms: tuple[int, ...]
     kind: str = KIND
     segments: tuple[str, ...] = SEGMENTS
     is_flags: bool = False
@@ -74,5 +73,4 @@ def compile_scheme(raw: Mapping[str, Any], shop: Shop) -> Frequency:  # noqa: AR
         window_ms=window_ms,
         frequent_orders=frequent_orders,
         inactive_ms=inactive_ms,
-        expiries_ms=(window_ms,),
     )

@@ -48,7 +48,6 @@ class Lifecycle:
     is_ranked: bool = False
     uses_population: bool = False
     hold_ms: int | None = None
-    expiries_ms: tuple[int, ...] = ()
 
     def classify(self, view: View) -> Answer:
         """The first stage that matches; somebody without a counting order is a Prospect."""

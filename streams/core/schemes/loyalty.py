@@ -47,7 +47,6 @@ class Loyalty:
     is_flags: bool = False
     is_ranked: bool = True
     uses_population: bool = True
-    expiries_ms: tuple[int, ...] = ()
 
     def classify(self, view: View) -> Answer:
         """The group by lifetime orders and net revenue; nowhere without a counting order ever."""

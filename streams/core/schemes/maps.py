@@ -22,10 +22,9 @@ FIXED: Final = "fixed"
 QUANTILE: Final = "quantile"
 LEFT_CLOSED: Final = "left_closed"
 RIGHT_CLOSED: Final = "right_closed"
-# The contract of segment.changed has scores up to 5.
+# The contract of segment.changed has scores up to 5; cut points are known at whole per cents, and at
+# thirds.
 MAX_LEVELS: Final = 5
-# Cut points are known at whole per cents and at thirds.
-QUANTILE_LEVELS: Final = (2, 3, 4, 5)
 _THIRDS: Final = 3
 _METRICS: Final = {"r": "recency_ms", "f": "frequency", "m": "monetary_minor"}
 _NOBODY: Final = Answer(None, None)
@@ -181,8 +180,6 @@ def score_finding(rule: ScoreRule, window_ms: int) -> str | None:
     strictly = rule.edge == LEFT_CLOSED
     if any(low > high or (strictly and low == high) for low, high in pairwise(limits)):
         return f"limits of {name} must rise, found {list(limits)}"
-    if rule.mode == QUANTILE and rule.levels not in QUANTILE_LEVELS:
-        return f"{name} by quantiles has {QUANTILE_LEVELS[0]} to {QUANTILE_LEVELS[-1]} levels"
     if rule.key == "r" and limits[0] <= 0:
         return "limits of R are ages above 0"
     if rule.key == "r" and limits[-1] >= window_ms:

@@ -6,6 +6,7 @@ customer base come from the snapshot it was put under.
 """
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
 from streams.core.facts import Facts
@@ -14,6 +15,7 @@ from streams.core.state import CustomerState, Order
 
 # Between the flags of one customer in a flag scheme; no name of a segment contains it.
 FLAG_SEPARATOR = "|"
+_AGE = attrgetter("occurred_at_ms", "event_id")
 
 
 class Scores(NamedTuple):
@@ -68,15 +70,14 @@ class View:
             counting = [
                 order
                 for order in self.state.orders.values()
-                if order.counts and (order.total_minor or self.facts.zero_value_orders_count)
+                if not order.cancelled
+                # Most orders were never returned: the longer test is for the others.
+                and not ((order.returned_minor or order.returned_own_minor) and order.fully_returned)
+                and (order.total_minor or self.facts.zero_value_orders_count)
             ]
-            counting.sort(key=_age)
+            counting.sort(key=_AGE)
             self._orders = counting
         return self._orders
-
-
-def _age(order: Order) -> tuple[int, str]:
-    return order.occurred_at_ms, order.event_id
 
 
 class Scheme(Protocol):

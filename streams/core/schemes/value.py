@@ -30,7 +30,6 @@ class Value:
     window_ms: int
     shares_percent: tuple[int, int]
     shop: Shop
-    expiries_ms: tuple[int, ...]
     limits_minor: tuple[int, int] | None = None
     kind: str = KIND
     segments: tuple[str, ...] = SEGMENTS
@@ -78,5 +77,4 @@ def compile_scheme(raw: Mapping[str, Any], shop: Shop) -> Value:
         window_ms=window_ms,
         shares_percent=(share_a, share_b),
         shop=shop,
-        expiries_ms=(window_ms,),
     )
