@@ -30,7 +30,14 @@ from streams.errors import Transient, UsageError
 from streams.insights import thresholds
 from streams.insights.customers import facts_under
 from streams.insights.suggestions import Habits, Suggestion
-from streams.insights.thresholds import METRICS, SHOWN_PERCENT, Comparison, Figures
+from streams.insights.thresholds import (
+    METRICS,
+    SHOWN_PERCENT,
+    Comparison,
+    Figures,
+    quarter_name,
+    sales_document,
+)
 from streams.replay.replay import Replay
 from streams.rules.files import rules_text
 from streams.settings import Settings
@@ -39,9 +46,12 @@ _THRESHOLDS = described(
     "The current snapshot of the customer base: its number and instant, whether there are customers "
     "and history enough, the cut points, and the limits of the schemes as they are decided by.\n\n"
     "--exact computes the same figures a second time from the states in Redis, for the instant of "
-    "the snapshot; what customers did since then is in them too.",
+    "the snapshot; what customers did since then is in them too.\n\n"
+    "--products shows what the shop sold instead: the top products of each segment in the latest "
+    "quarter, return rates of the best sellers, and revenue by quarter.",
     "thresholds",
     "thresholds --exact",
+    "thresholds --products",
     "thresholds --json | jq .percentiles.frequency",
 )
 _SUGGEST = described(
@@ -86,16 +96,24 @@ def _thresholds(
     exact: Annotated[
         bool, typer.Option("--exact", help="Compute the figures exactly too, from all states.")
     ] = False,
+    products: Annotated[
+        bool, typer.Option("--products", help="What was sold, by segment, product and quarter.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     if ctx.invoked_subcommand is not None:
-        if exact or as_json:
+        if exact or products or as_json:
             raise UsageError("options of `thresholds` itself are none of `thresholds suggest`")
         return
+    if exact and products:
+        raise UsageError("--products shows what was sold and --exact compares limits: give one")
     live = open_live(quiet_settings_of(ctx))
     snapshot = live.rules.snapshot
     if snapshot is None and not exact:
         raise _no_snapshot(live)
+    if products and snapshot is not None:
+        _show_sales(live, snapshot, as_json=as_json)
+        return
     compared = thresholds.comparisons(snapshot, _exactly(live)) if exact else None
     if as_json:
         print_json(_document(live, snapshot, compared))
@@ -152,7 +170,7 @@ def _document(
         "is_enough": snapshot is not None and snapshot.is_enough(customers, history_ms),
         "limits": [one._asdict() for one in thresholds.limits_of(live.rules)],
     }
-    del document["as_of_ms"]
+    del document["as_of_ms"], document["sales"]
     if compared is not None:
         document["exact"] = [
             {**one._asdict(), "difference": one.difference, "relative": one.relative}
@@ -233,6 +251,55 @@ def _print_comparisons(compared: list[Comparison], digits: int) -> None:
         ],
         "Estimated and exact",
     )
+
+
+# -- products ------------------------------------------------------------------------------------
+
+
+def _show_sales(live: Live, snapshot: Snapshot, *, as_json: bool) -> None:
+    sales, currency = snapshot.sales, live.rules.base_currency
+    if sales is None:
+        raise Transient(
+            "the current snapshot does not say what was sold: that is counted after a boundary and "
+            "stands in the snapshot of the next one"
+        )
+    if as_json:
+        print_json({"snapshot": snapshot.number, **sales_document(sales, currency)})
+        return
+    digits = MINOR_DIGITS[currency]
+    print_fields([("snapshot", snapshot.number), ("sold before", format_instant(sales.as_of_ms))])
+    typer.echo()
+    lists = thresholds.latest_lists(sales)
+    print_table(
+        ("segment", "place", "product", "orders", "may be missed", "pieces", "net of the orders"),
+        [
+            (top.segment, place, one.sku, one.orders, one.missed, _pieces(one.units_milli),
+             format_money(one.net_minor, digits))
+            for top in lists
+            for place, one in enumerate(top.products, start=1)
+        ],
+        f"Top products in {quarter_name(lists[0].quarter)}" if lists else "Top products",
+    )  # fmt: skip
+    typer.echo()
+    print_table(
+        ("product", "sold", "returned", "return rate %"),
+        [
+            (one.sku, _pieces(one.sold_milli), _pieces(one.returned_milli),
+             f"{100 * one.return_rate:.2f}")
+            for one in sales.sold
+        ],
+        "Best sellers, pieces",
+    )  # fmt: skip
+    typer.echo()
+    print_table(
+        ("quarter", "revenue"),
+        [(quarter_name(one.quarter), format_money(one.net_minor, digits)) for one in sales.revenue],
+        f"Net revenue by quarter, {currency}",
+    )
+
+
+def _pieces(milli: int) -> str:
+    return f"{milli / 1000:g}"
 
 
 def _shown(metric: str, value: int | None, digits: int) -> Cell:

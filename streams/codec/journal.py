@@ -29,6 +29,7 @@ KINDS: dict[int, type[inputs.Input]] = {
     34: inputs.CensusTaken,
     35: inputs.SnapshotTaken,
     36: inputs.Sweep,
+    37: inputs.ProductsTaken,
 }
 EVENT_TYPES: dict[type, str] = {
     inputs.OrderPlaced: "order.placed",
@@ -48,6 +49,7 @@ EVENT_TYPES: dict[type, str] = {
     inputs.CensusTaken: "census.taken",
     inputs.SnapshotTaken: "snapshot.taken",
     inputs.Sweep: "sweep",
+    inputs.ProductsTaken: "products.taken",
 }
 _prefixes = {kind: bytes([number]) for number, kind in KINDS.items()}
 _decoders = {number: msgspec.msgpack.Decoder(kind).decode for number, kind in KINDS.items()}

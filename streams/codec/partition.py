@@ -1,8 +1,8 @@
 """The special records of `rfm.state`: where a partition stands, and by which rules it decides.
 
 Keys of `rfm.state`: `c` + customer id for a state, `p` for the partition record, `r` for the rules,
-`s` for the snapshot, `n` for the partition's census, `q` + number for the census of another
-partition, gathered by partition 0.
+`s` for the snapshot, `n` for the partition's census; `q` + number for the census of another
+partition, `qp` + number for what its customers bought, both gathered by partition 0.
 """
 
 from typing import NamedTuple
@@ -16,6 +16,7 @@ RULES_KEY = b"r"
 SNAPSHOT_KEY = b"s"
 CENSUS_KEY = b"n"
 GATHERED_PREFIX = b"q"
+PRODUCTS_PREFIX = GATHERED_PREFIX + b"p"
 CUSTOMER_PREFIX = b"c"
 
 
@@ -26,7 +27,8 @@ class PartitionRecord(NamedTuple):
     stands at least under the rules and the limits of the latest finished sweep. `census_at_ms` is
     the latest instant at which a census was told; `census_change` is what has changed since the
     census record was written. `told_snapshot_number` and `told_snapshot_ms` are of the latest
-    snapshot that partition 0 told.
+    snapshot that partition 0 told. `surveyed_ms` is the latest boundary up to which the owner is
+    known to have counted what was bought: not from the journal, and it may be behind.
     """
 
     journal_offset: int
@@ -40,6 +42,7 @@ class PartitionRecord(NamedTuple):
     census_change: bytes = b""
     told_snapshot_number: int = 0
     told_snapshot_ms: int = -1
+    surveyed_ms: int = 0
 
 
 class RulesRecord(NamedTuple):

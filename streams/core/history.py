@@ -23,6 +23,9 @@ MAX_REMNANTS = 20_000
 # sends more than six a day for two years has the oldest in the lifetime sum (cancellations: dropped).
 MAX_RETURNS = 5_000
 MAX_CANCELLATIONS = 5_000
+# What came back is 25 bytes a line: 64 KiB are 2,600 lines. Of who brings back more the latest
+# returns keep their lines; return rates rest on all customers.
+MAX_RETURN_LINES_BYTES = 64 * 1024
 # A contact is 40 bytes. Who asks more than once a day for a year and a half is a Service Demander by
 # the latest 500 alone.
 MAX_CONTACTS = 500
@@ -100,7 +103,12 @@ def record_return(state: CustomerState, event: ReturnRegistered) -> bool:
     ):
         return True
     state.returns[event.return_id] = Return(
-        event.occurred_at_ms, event.event_id, event.order_id, event.amount_minor, event.foreign
+        event.occurred_at_ms,
+        event.event_id,
+        event.order_id,
+        event.amount_minor,
+        event.foreign,
+        pack_lines(event.items),
     )
     for changed_id in {order_id, known.order_id if known else None}:
         if changed_id is not None and changed_id in state.orders:
@@ -130,6 +138,7 @@ def fold(state: CustomerState, now_ms: int, rules: Rules) -> None:
         bound_lines(state, count_zero_value_orders=rules.count_zero_value_orders)
     if state.returns:
         _fold_returns(state, since)
+        _bound_return_lines(state)
     if state.cancellations:
         _forget_cancellations(state.cancellations, since)
     if state.contacts:
@@ -246,6 +255,21 @@ def _fold_returns(state: CustomerState, since_ms: int) -> None:
     for return_id in gone:
         folded = state.folded = state.folded or Folded()
         folded.net_minor -= state.returns.pop(return_id).amount_minor
+
+
+def _bound_return_lines(state: CustomerState) -> None:
+    """Drop the lines of the oldest returns beyond the bound; the newest always keeps its own."""
+    returns = state.returns
+    # Four bytes a character at most: only who is near the bound is measured.
+    if 4 * sum([len(one.lines) for one in returns.values()]) <= MAX_RETURN_LINES_BYTES:
+        return
+    left = MAX_RETURN_LINES_BYTES
+    by_age = sorted(returns, key=lambda key: (returns[key].occurred_at_ms, key), reverse=True)
+    for index, return_id in enumerate(by_age):
+        back = returns[return_id]
+        left -= len(back.lines.encode())
+        if left < 0 and index and back.lines:
+            returns[return_id] = back._replace(lines="")
 
 
 def _forget_cancellations(cancellations: dict[str, int], since_ms: int) -> None:

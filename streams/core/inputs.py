@@ -6,7 +6,7 @@ beside it, because "fully returned" is judged in the order's currency.
 """
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from streams.core.population.snapshot import Snapshot
 
@@ -178,6 +178,22 @@ class CensusTaken:
 
 
 @dataclass(slots=True, kw_only=True)
+class ProductsTaken:
+    """What the customers of one partition bought up to `as_of_ms`; goes to partition 0.
+
+    `products` is a `ProductCensus` as its `to_plain` gives it. The owner of the partition counts it
+    in a walk through the states, some time after the boundary `as_of_ms`: that moment is free, and
+    segments, returns and erasures are those that the walk met. So this record is an input like an
+    event: what follows from it is a function of the journal, it is not one of what stands before it.
+    """
+
+    received_at_ms: int
+    partition: int
+    as_of_ms: int
+    products: dict[str, Any]
+
+
+@dataclass(slots=True, kw_only=True)
 class SnapshotTaken:
     """From this record on the partition decides under the limits of `snapshot`."""
 
@@ -200,4 +216,4 @@ class Sweep:
     done: bool = False
 
 
-Input = CustomerEvent | Tick | RulesApplied | CensusTaken | SnapshotTaken | Sweep
+Input = CustomerEvent | Tick | RulesApplied | CensusTaken | ProductsTaken | SnapshotTaken | Sweep

@@ -52,13 +52,17 @@ class Order(NamedTuple):
 
 
 class Return(NamedTuple):
-    """One return. Without a known order it lowers the customer's sum at its own instant."""
+    """One return. Without a known order it lowers the customer's sum at its own instant.
+
+    `lines` are its items, packed like those of an order.
+    """
 
     occurred_at_ms: int
     event_id: str
     order_id: str | None
     amount_minor: int
     foreign: Foreign | None = None
+    lines: str = ""
 
 
 class Remnant(NamedTuple):

@@ -6,11 +6,13 @@ an hour. Here they are computed a second time, from sorted values and without th
 
 from array import array
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from streams.codec.text import format_instant
 from streams.core.behaviour_facts import units_per_order_milli
 from streams.core.facts import Facts
-from streams.core.population.snapshot import Snapshot
+from streams.core.population.products import Quarter
+from streams.core.population.snapshot import Sales, Snapshot, TopList
 from streams.core.rules import Rules
 from streams.core.schemes.loyalty import Loyalty
 from streams.core.schemes.maps import QUANTILE, MapScheme
@@ -223,3 +225,35 @@ def _map_limits(scheme: MapScheme, snapshot: Snapshot | None) -> list[Limit]:
             score = rule.levels - index if rule.key == "r" else index + 1
             found.append(Limit(scheme.name, f"{rule.key.upper()}{score}", metric, cut, source))
     return found
+
+
+def quarter_name(quarter: Quarter) -> str:
+    """A calendar quarter as people write it: `2026-Q1`."""
+    return f"{quarter.year}-Q{quarter.number}"
+
+
+def latest_lists(sales: Sales) -> list[TopList]:
+    """The top products of the latest quarter in which anything was sold, by segment."""
+    latest = max((one.quarter for one in sales.top), default=None)
+    return [one for one in sales.top if one.quarter == latest]
+
+
+def sales_document(sales: Sales, currency: str) -> dict[str, Any]:
+    """Everything that a snapshot says was sold, all quarters, as a JSON document."""
+    return {
+        "sold_before": format_instant(sales.as_of_ms),
+        "currency": currency,
+        "top_products": [
+            {
+                "quarter": quarter_name(one.quarter),
+                "segment": one.segment,
+                "products": [product._asdict() for product in one.products],
+            }
+            for one in sales.top
+        ],
+        "best_sellers": [{**one._asdict(), "return_rate": one.return_rate} for one in sales.sold],
+        "revenue": [
+            {"quarter": quarter_name(one.quarter), "net_minor": one.net_minor}
+            for one in sales.revenue
+        ],
+    }

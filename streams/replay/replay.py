@@ -3,7 +3,8 @@
 A record's journal time is the greatest `occurred_at` so far, and time passes without gaps: every
 timer fires at its due instant, as it would have in a life in which nothing ever stood still. At each
 boundary at which the population is counted everything before it is decided first, and so are the
-snapshot and the sweep that follow: new limits hold from that instant on.
+snapshot and the sweep that follow: new limits hold from that instant on. What was sold decides
+nothing and is in no output, so it is counted there only if asked for.
 """
 
 import json
@@ -72,7 +73,9 @@ class Replay:
     """One pass over a history. Feed events in order of arrival, then `finish`.
 
     `deliver` takes each output with its topic, in order; `refuse` each dead letter. With `pinned` the
-    limits of that snapshot hold from the first event to the last, and no other is taken.
+    limits of that snapshot hold from the first event to the last, and no other is taken. With
+    `counts_sales` all customers' orders are read at every boundary, which takes many times as long
+    as everything else together, and the snapshots say what was sold.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class Replay:
         *,
         backfill: bool = False,
         pinned: Snapshot | None = None,
+        counts_sales: bool = False,
     ) -> None:
         if pinned is not None:
             rules_text = _without_snapshots(rules_text)
@@ -103,7 +107,7 @@ class Replay:
             self._store,
             SimulatedClock(),
             NoMeasures(),
-            CycleSettings(ticks=False, sweeps_at_once=True),
+            CycleSettings(ticks=False, sweeps_at_once=True, surveys=counts_sales),
         )
         self._waiting = 0
         self.time_ms = 0
@@ -112,6 +116,7 @@ class Replay:
         self._append(
             encode_input(RulesApplied(received_at_ms=0, version=_RULES_VERSION, rules=rules_text))
         )
+        self._counts_sales = counts_sales
         self._counts_population = self.rules.uses_population and pinned is None
         if pinned is not None:
             self.rules = self.rules.under(pinned)
@@ -191,9 +196,9 @@ class Replay:
     def _drain(self) -> None:
         idle = 0
         while not self._is_drained():
-            before = self._broker.committed.get(_PARTITION, 0), len(self._broker.outputs)
+            before = self._progress()
             self._cycle.run_once()
-            after = self._broker.committed.get(_PARTITION, 0), len(self._broker.outputs)
+            after = self._progress()
             idle = idle + 1 if after == before else 0
             if idle > _IDLE_LIMIT:
                 raise BrokenInvariant(f"the replay stands still at record {after[0]}")
@@ -208,12 +213,24 @@ class Replay:
             # Under the latest snapshot, as the customers were decided.
             self.rules = partition.rules
 
+    def _progress(self) -> tuple[int, int, int]:
+        """Something that differs between two cycles unless the latter did nothing."""
+        partition = self._cycle.partitions.get(_PARTITION)
+        survey = partition.survey if partition is not None else None
+        return (
+            self._broker.committed.get(_PARTITION, 0),
+            len(self._broker.outputs),
+            survey.customer_count if survey is not None else 0,
+        )
+
     def _is_drained(self) -> bool:
-        """Whether everything is decided, the sweep that a new snapshot asks for included."""
+        """Whether everything is decided, swept for a new snapshot, and counted for the next."""
         if self._broker.committed.get(_PARTITION, 0) < self._broker.journal[_PARTITION].end:
             return False
         partition = self._cycle.partitions.get(_PARTITION)
-        return partition is not None and partition.swept == partition.standing
+        if partition is None or partition.swept != partition.standing:
+            return False
+        return not self._counts_sales or partition.survey_due_ms is None
 
 
 def _without_snapshots(rules_text: str) -> str:

@@ -12,6 +12,7 @@ from streams.core.inputs import (
     CensusTaken,
     CustomerEvent,
     Input,
+    ProductsTaken,
     RulesApplied,
     SnapshotTaken,
     Sweep,
@@ -24,7 +25,13 @@ from streams.core.rules import Rules, RulesError, compile_rules
 from streams.core.state import CustomerState
 from streams.errors import BrokenInvariant
 from streams.runtime.partition import Partition
-from streams.runtime.population import Counting, boundary_of, gather, tell_census
+from streams.runtime.population import (
+    Counting,
+    boundary_of,
+    gather,
+    gather_products,
+    tell_census,
+)
 
 # One record or tick may make a million timers due. A transaction takes as many as can be decided
 # well within the transaction timeout of 15 s; the next one goes on behind them.
@@ -126,6 +133,8 @@ class BatchDecider:
                     self._rules(),
                     decided.time_ms,
                 )
+            case ProductsTaken():
+                gather_products(decided.counting, record)
             case Sweep():
                 self._sweep(record)
             case _:
@@ -268,7 +277,7 @@ class BatchDecider:
             decided.swept = (rules.version, 0)
             if rules.uses_population:
                 first_ms = boundary_of(decided.time_ms, rules.snapshot_every_ms)
-                decided.counting.told_ms = first_ms or None
+                decided.counting.told_ms = decided.counting.surveyed_ms = first_ms or None
         else:
             rules = replace(rules.under(known.snapshot), limits_number=known.limits_number)
         decided.rules = rules

@@ -12,6 +12,7 @@ from streams.codec.partition import (
     CENSUS_KEY,
     GATHERED_PREFIX,
     PARTITION_KEY,
+    PRODUCTS_PREFIX,
     RULES_KEY,
     SNAPSHOT_KEY,
     PartitionRecord,
@@ -36,9 +37,10 @@ from streams.ports import (
 )
 from streams.runtime.batch import BatchDecider, Decided
 from streams.runtime.partition import Partition, Phase
-from streams.runtime.population import CENSUS_FIELD, adopt, changed, gathered_field
+from streams.runtime.population import CENSUS_FIELD, adopt, changed, gathered_field, products_field
 from streams.runtime.recoveries import Recoveries
 from streams.runtime.steps import ORDER, Batch, CycleSettings, Measures, Step
+from streams.runtime.survey import Survey
 from streams.runtime.sweeping import PATIENCE_S, Sweeper
 
 JOURNAL = "rfm.journal"
@@ -83,6 +85,7 @@ class Cycle:
             log, state_log, store, clock, measures, settings, self.partitions
         )
         self._encoders: dict[str, OutputEncoder] = {}
+        self._next_sweep_s = 0.0
 
     @property
     def is_ready(self) -> bool:
@@ -138,6 +141,7 @@ class Cycle:
         self._check_idle(batch)
         self._plan_ticks(batch)
         self._plan_sweeps(batch)
+        self._plan_surveys(batch)
         self._measures.owned(self.partitions)
         if not batch.partitions:
             return False
@@ -224,6 +228,8 @@ class Cycle:
             self._log.publish(JOURNAL, None, tick, (), number)
         for number, sweep in batch.sweeps.items():
             self._log.publish(JOURNAL, None, encode_input(sweep), (), number)
+        for survey in batch.surveys.values():
+            self._log.publish(JOURNAL, None, encode_input(survey), (), 0)
         return True
 
     def _publish_counted(self, decided: Decided) -> None:
@@ -282,6 +288,9 @@ class Cycle:
             named[gathered_field(other)] = encode_input(taken)
             key = GATHERED_PREFIX + str(other).encode()
             publish(STATE, key, named[gathered_field(other)], (), number)
+        for other, products in counted.products.items():
+            named[products_field(other)] = products
+            publish(STATE, PRODUCTS_PREFIX + str(other).encode(), products, (), number)
         record = encode_partition(
             PartitionRecord(
                 decided.next_offset,
@@ -293,6 +302,7 @@ class Cycle:
                 partition.population.told_ms if told_ms is None else told_ms,
                 batch.census_changes[number],
                 *counted.latest,
+                self._surveyed_ms(batch, number, decided),
             )
         )
         # Last, so that its offset is the position behind everything this commit says.
@@ -301,6 +311,14 @@ class Cycle:
         return StoreWrite(
             number, base, base, states, timers, record, rules_record, snapshot_record, named
         )
+
+    def _surveyed_ms(self, batch: Batch, number: int, decided: Decided) -> int:
+        """Up to where sales are counted once this is committed."""
+        if number in batch.surveys:
+            return batch.surveys[number].as_of_ms
+        known_ms = self.partitions[number].population.surveyed_ms
+        surveyed_ms = decided.counting.surveyed_ms
+        return known_ms if surveyed_ms is None else surveyed_ms
 
     def _positions(self, batch: Batch) -> bool:
         positions = {
@@ -321,6 +339,9 @@ class Cycle:
             self.partitions[number].unread_tick = True
         for number in batch.sweeps:
             self.partitions[number].unread_sweep = True
+        for number, taken in batch.surveys.items():
+            self.partitions[number].population.surveyed_ms = taken.as_of_ms
+            self.partitions[number].survey = None
         return True
 
     def _store_states(self, batch: Batch) -> bool:
@@ -387,38 +408,93 @@ class Cycle:
                 batch.ticks.append(number)
 
     def _plan_sweeps(self, batch: Batch) -> None:
-        """Journal the next chunk for partitions whose customers stand under older rules or limits."""
+        """Journal the next chunk of a partition whose customers stand under older rules or limits.
+
+        One partition at a time, so that a live event waits behind one chunk at most.
+        """
         if not self._settings.sweeps:
             return
+        waiting = [
+            partition
+            for partition in self.partitions.values()
+            if partition.phase is Phase.READY
+            and not partition.unread_sweep
+            and partition.swept != partition.standing
+        ]
+        if not waiting:
+            return
         now_s = self._clock.monotonic_s()
-        for number, partition in self.partitions.items():
-            if (
-                partition.phase is not Phase.READY
-                or partition.unread_sweep
-                or partition.swept == partition.standing
-            ):
-                continue
-            sweeper = partition.sweeper
-            if sweeper is None or sweeper.target != partition.standing:
-                sweeper = partition.sweeper = Sweeper(number, partition.standing, self._store)
-            behind_s = 0.0 if partition.at_end else PATIENCE_S
-            if now_s >= sweeper.next_at_s + behind_s or self._settings.sweeps_at_once:
-                self._sweep(batch, partition, sweeper, now_s)
+        partition = min(waiting, key=lambda one: one.sweeper.latest_s if one.sweeper else 0.0)
+        behind_s = 0.0 if partition.at_end else PATIENCE_S
+        if now_s >= self._next_sweep_s + behind_s or self._settings.sweeps_at_once:
+            self._sweep(batch, partition, now_s)
 
-    def _sweep(self, batch: Batch, partition: Partition, sweeper: Sweeper, now_s: float) -> None:
+    def _sweep(self, batch: Batch, partition: Partition, now_s: float) -> None:
         rules = partition.rules
         if rules is None:
             return
+        sweeper = partition.sweeper
+        if sweeper is None or sweeper.target != partition.standing:
+            sweeper = partition.sweeper = Sweeper(partition.number, partition.standing, self._store)
         # Under the event clock this machine's clock says nothing about the journal's time.
         now_ms = self._clock.now_ms() if self._settings.ticks else partition.time_ms
-        share = rules.sweep_customers_per_s / max(1, len(self.partitions))
         try:
-            chunk = sweeper.next_chunk(now_ms, now_s, share)
-        except Transient:
-            self._recoveries.begin(partition)
+            chunk = sweeper.next_chunk(now_ms, now_s)
+            # A page of a Redis that lost its customers meanwhile would say that everybody is done.
+            self._store.load(partition.number, partition.base, [])
+        except (PositionChanged, Transient) as error:
+            self._read_again(batch, partition, error)
             return
+        self._next_sweep_s = now_s + len(chunk.customers) / rules.sweep_customers_per_s
         if chunk.customers or chunk.done:
             batch.sweeps[partition.number] = chunk
+
+    def _read_again(self, batch: Batch, partition: Partition, error: Exception) -> None:
+        """Recover a partition whose walk failed, and the whole batch where its records are in it."""
+        if partition.number in batch.inputs:
+            raise Transient(f"partition {partition.number}: {error}") from error
+        self._recoveries.begin(partition)
+
+    def _plan_surveys(self, batch: Batch) -> None:
+        """Read on in the walk that counts sales; journal what a finished one counted.
+
+        Walks wait for sweeps, which read the same customers and are in more of a hurry. One partition
+        after the other: what a walk has counted can be 10 MB.
+        """
+        if not self._settings.surveys:
+            return
+        waiting: list[Partition] = []
+        for partition in self.partitions.values():
+            if partition.survey_due_ms is None:
+                partition.survey = None
+            elif partition.phase is Phase.READY and partition.swept == partition.standing:
+                waiting.append(partition)
+        if waiting:
+            self._survey(
+                batch,
+                min(waiting, key=lambda one: (one.survey is None, not one.at_end, one.number)),
+            )
+
+    def _survey(self, batch: Batch, partition: Partition) -> None:
+        rules, due_ms = partition.rules, partition.survey_due_ms
+        if rules is None or due_ms is None:
+            return
+        now_s = self._clock.monotonic_s()
+        survey = partition.survey
+        if survey is None:
+            # A walk under way goes on to its end, though a later boundary has passed meanwhile.
+            survey = partition.survey = Survey(partition.number, due_ms, self._store, now_s)
+        behind_s = 0.0 if partition.at_end else PATIENCE_S
+        if now_s < survey.next_at_s + behind_s and not self._settings.sweeps_at_once:
+            return
+        try:
+            is_done = survey.take_page(partition.base, rules, now_s)
+        except (PositionChanged, Transient) as error:
+            self._read_again(batch, partition, error)
+            return
+        if is_done:
+            now_ms = self._clock.now_ms() if self._settings.ticks else partition.time_ms
+            batch.surveys[partition.number] = survey.result(now_ms)
 
     def _check_idle(self, batch: Batch) -> None:
         """See that the store of idle partitions is where it was left, and look ahead at timers.

@@ -6,6 +6,7 @@ from enum import StrEnum
 from streams.core.rules import Rules
 from streams.core.state import CustomerState
 from streams.runtime.population import Population
+from streams.runtime.survey import Survey
 from streams.runtime.sweeping import Sweeper
 from streams.runtime.timers import TimerHeap
 
@@ -40,6 +41,7 @@ class Partition:
     population: Population = field(default_factory=Population)
     swept: tuple[int, int] = (0, 0)
     sweeper: Sweeper | None = None
+    survey: Survey | None = None
     last_tick_ms: int = 0
     checked_at_s: float = 0.0
 
@@ -52,6 +54,7 @@ class Partition:
         self.unread_tick = False
         self.unread_sweep = False
         self.sweeper = None
+        self.survey = None
 
     @property
     def census_due_ms(self) -> int | None:
@@ -60,6 +63,14 @@ class Partition:
         if rules is None or not rules.uses_population or not told_ms:
             return None
         return told_ms + rules.snapshot_every_ms
+
+    @property
+    def survey_due_ms(self) -> int | None:
+        """The boundary up to which sales are to be counted; None where they are, or need not be."""
+        rules, population = self.rules, self.population
+        if rules is None or not rules.uses_population:
+            return None
+        return population.told_ms if population.told_ms > population.surveyed_ms else None
 
     @property
     def next_due_ms(self) -> int | None:

@@ -6,7 +6,6 @@ One path for every case: a new assignment, a lost Redis, an older Redis, an unkn
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from streams.codec.journal import decode_input
 from streams.codec.partition import (
     CENSUS_KEY,
     CUSTOMER_PREFIX,
@@ -21,17 +20,10 @@ from streams.codec.partition import (
 )
 from streams.codec.population import decode_snapshot
 from streams.codec.state import decode_head
-from streams.core.inputs import CensusTaken
 from streams.core.population.snapshot import Snapshot
 from streams.errors import BrokenInvariant, ForeignStore
 from streams.ports import Outcome, Record, StateLog, StateReader, StateStore, StoreWrite
-from streams.runtime.population import (
-    CENSUS_FIELD,
-    Population,
-    gathered_field,
-    is_gathered,
-    restore,
-)
+from streams.runtime.population import CENSUS_FIELD, Population, field_of, restore
 
 # One write of 5,000 states is about 2 MB and holds the store up for some 25 ms.
 CHUNK = 5_000
@@ -134,7 +126,7 @@ class Recovery:
             elif key == CENSUS_KEY:
                 population[CENSUS_FIELD] = value
             elif key.startswith(GATHERED_PREFIX):
-                population[gathered_field(int(key[len(GATHERED_PREFIX) :]))] = value
+                population[field_of(key[len(GATHERED_PREFIX) :])] = value
         timers = [(key, decode_head(value).next_due_ms) for key, value in states.items()]
         outcome = self._store.apply(
             StoreWrite(
@@ -173,14 +165,7 @@ class Recovery:
         rules = decode_rules(self._rules) if self._rules is not None else None
         snapshot = decode_snapshot(self._snapshot) if self._snapshot is not None else None
         fields = self._store.population(self._partition)
-        gathered = {
-            taken.partition: taken
-            for name, value in fields.items()
-            if is_gathered(name)
-            for taken in [decode_input(value)]
-            if isinstance(taken, CensusTaken)
-        }
-        return Recovered(self._base, record, rules, snapshot, restore(record, fields, gathered))
+        return Recovered(self._base, record, rules, snapshot, restore(record, fields))
 
 
 class StoreMovedError(Exception):

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from streams.core.inputs import Input, Sweep
+from streams.core.inputs import Input, ProductsTaken, Sweep
 from streams.core.state import CustomerState
 from streams.ports import Outcome, Polled, StoreWrite
 from streams.runtime.batch import MAX_TIMERS, Decided
@@ -33,7 +33,8 @@ class CycleSettings:
     """Bounds of a cycle; the reasons stand with the settings of the same names.
 
     `sweeps` off leaves customers to be decided anew when they are next touched; `sweeps_at_once`
-    lifts the bound on the rate, where nothing live waits behind.
+    lifts the bound on the rate, also of surveys, where nothing live waits behind. `surveys` off
+    counts no sales.
     """
 
     max_records: int = 10_000
@@ -47,6 +48,7 @@ class CycleSettings:
     partitions: int = 1
     sweeps: bool = True
     sweeps_at_once: bool = False
+    surveys: bool = True
 
 
 @dataclass(slots=True)
@@ -59,6 +61,7 @@ class Batch:
     decided: dict[int, Decided] = field(default_factory=dict)
     ticks: list[int] = field(default_factory=list)
     sweeps: dict[int, Sweep] = field(default_factory=dict)
+    surveys: dict[int, ProductsTaken] = field(default_factory=dict)
     census_changes: dict[int, bytes] = field(default_factory=dict)
     writes: dict[int, StoreWrite] = field(default_factory=dict)
     receipts: dict[int, int] = field(default_factory=dict)
@@ -67,7 +70,7 @@ class Batch:
     @property
     def partitions(self) -> set[int]:
         """Every partition this batch touches."""
-        return {*self.inputs, *self.ticks, *self.sweeps}
+        return {*self.inputs, *self.ticks, *self.sweeps, *self.surveys}
 
 
 class Measures(Protocol):

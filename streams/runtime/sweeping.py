@@ -19,12 +19,12 @@ class Sweeper:
 
     def __init__(self, partition: int, target: tuple[int, int], store: StateStore) -> None:
         self.target = target
-        self.next_at_s = 0.0
+        self.latest_s = 0.0
         self._partition = partition
         self._store = store
         self._cursor = 0
 
-    def next_chunk(self, now_ms: int, now_s: float, customers_per_s: float) -> Sweep:
+    def next_chunk(self, now_ms: int, now_s: float) -> Sweep:
         """The next customers to be decided anew; `done` with the last of them.
 
         A page in which everybody is done already makes an empty chunk, which need not be journaled.
@@ -32,7 +32,7 @@ class Sweeper:
         cursor, page = self._store.scan_page(self._partition, self._cursor, CHUNK)
         self._cursor = cursor
         behind = [key for key, value in page if self._is_behind(value)]
-        self.next_at_s = now_s + len(behind) / customers_per_s
+        self.latest_s = now_s
         version, number = self.target
         return Sweep(
             received_at_ms=now_ms,

@@ -35,6 +35,7 @@ from tests.runtime.world import World
 Kind = TypeVar("Kind", bound=Input)
 PARTITIONS = 2
 CHANGES = "segment-changes"
+MOST = 1_000
 SHOPPERS = [[f"C-{number}-{index}" for index in range(6)] for number in range(PARTITIONS)]
 
 
@@ -449,3 +450,23 @@ def test_a_hold_ends_when_the_limits_move_back() -> None:
     world.worker().run_to_end()
     assert FALL not in changes_by(world, "population") + changes_by(world, "clock")
     world.check()
+
+
+def test_a_store_wiped_in_the_middle_of_a_sweep_does_not_end_it() -> None:
+    """Given a sweep under way; when Redis loses everybody; then still everybody is decided anew."""
+    world = grown_world()
+    worker = world.worker(max_records=1)
+    for _ in range(MOST):
+        worker.cycle.run_once()
+        if journaled(world, SnapshotTaken)[1:] and all(
+            one.rules is not None and one.rules.snapshot_number > 1
+            for one in worker.cycle.partitions.values()
+        ):
+            break
+    before = [len(journaled(world, Sweep, number)) for number in range(PARTITIONS)]
+    for partition in range(PARTITIONS):
+        world.store.wipe(partition)
+    worker.run_to_end()
+    world.check()
+    moved = changes_by(world, "population")
+    assert moved[FALL] == PARTITIONS, f"sweeps before: {before}"

@@ -78,6 +78,9 @@ class Share:
         if self.record is not None and self.record.census_change:
             self.population.merge(decode_census(self.record.census_change))
             self.record = self.record._replace(census_change=b"")
+        if self.record is not None:
+            # When the owner counted what was sold is not in the journal.
+            self.record = self.record._replace(surveyed_ms=0)
         return self
 
 
@@ -131,7 +134,10 @@ def fold(journal: Mapping[int, Sequence[JournalRecord]]) -> Outcome:
 def _counted(
     number: int, inward: Iterable[tuple[int | None, bytes]]
 ) -> Iterable[tuple[int, bytes]]:
-    """Censuses and snapshots of one partition's deciding, by the journal partition they went to."""
+    """Censuses and snapshots of one partition's deciding, by the journal partition they went to.
+
+    Not what was sold: that is an input, counted by the owner at a moment of its own.
+    """
     for partition, value in inward:
         record = decode_input(value)
         if isinstance(record, CensusTaken):
@@ -164,8 +170,8 @@ def _fold_partition(
         MemoryStateStore("oracle"),
         SimulatedClock(),
         NoMeasures(),
-        # The journal holds decide's own ticks and sweeps: they are records like any other.
-        CycleSettings(ticks=False, sweeps=False, partitions=partitions),
+        # The journal holds decide's own ticks, sweeps and surveys: they are records like any other.
+        CycleSettings(ticks=False, sweeps=False, surveys=False, partitions=partitions),
     )
     idle = 0
     while broker.committed.get(0, 0) < len(records):

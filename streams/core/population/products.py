@@ -1,8 +1,8 @@
 """What the whole shop sells: top products by segment and quarter, return rates, revenue.
 
-Counted from events as they are decided, an order once. Mergeable across partitions; unlike the
-census nothing can be taken out again. All figures are whole numbers (pieces in thousandths), so
-sums do not depend on an order of summation; equal censuses give equal plain forms.
+Counted anew from customers' states at each boundary, an order once (`sales.py`). Mergeable across
+partitions; unlike the census nothing can be taken out again. All figures are whole numbers (pieces
+in thousandths), so sums do not depend on an order of summation; equal censuses give equal plain forms.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -51,6 +51,19 @@ class TopProduct(NamedTuple):
     missed: int
 
 
+class Sold(NamedTuple):
+    """A product of the whole shop: pieces sold, and pieces that came back, in thousandths."""
+
+    sku: str
+    sold_milli: int
+    returned_milli: int
+
+    @property
+    def return_rate(self) -> float:
+        """Returned by sold pieces, four decimals; above 1 where more came back than is known sold."""
+        return round(self.returned_milli / self.sold_milli, 4)
+
+
 def quarter_of(occurred_at_ms: int) -> Quarter:
     """The calendar quarter of an instant (UTC).
 
@@ -95,7 +108,7 @@ class FrequentSkus:
         if entry is None:
             self.entries[sku] = [1, self.floor, first, second]
             if len(self.entries) > self._most:
-                self._cut()
+                self.cut(self._kept)
             return
         entry[0] += 1
         entry[2] += first
@@ -115,7 +128,7 @@ class FrequentSkus:
                 entry[3] += second
         self.floor, self.entries = floor, merged
         if len(merged) > self._most:
-            self._cut()
+            self.cut(self._kept)
 
     def to_plain(self) -> tuple[Any, ...]:
         """The floor, then (sku, seen, missed, first, second) by sku."""
@@ -127,12 +140,15 @@ class FrequentSkus:
         self.entries = {sku: [seen, missed, a, b] for sku, seen, missed, a, b in plain[1:]}
         return self
 
-    def _cut(self) -> None:
+    def cut(self, kept: int) -> None:
+        """Leave the `kept` skus that can have come most often; what is said of them stays true."""
         entries = self.entries
+        if len(entries) <= kept:
+            return
         order = sorted(entries, key=lambda sku: (-entries[sku][0] - entries[sku][1], sku))
-        first_cut = entries[order[self._kept]]
+        first_cut = entries[order[kept]]
         self.floor = first_cut[0] + first_cut[1]
-        for sku in order[self._kept :]:
+        for sku in order[kept:]:
             del entries[sku]
 
 
@@ -206,6 +222,25 @@ class ProductCensus:
         ]
         products.sort(key=lambda one: (-one.orders, -one.units_milli, one.sku))
         return products[:n]
+
+    def best_sellers(self, n: int) -> list[Sold]:
+        """The products with most pieces sold, then by sku; without those seldom seen for certain.
+
+        Left out are skus of which more than a tenth can have been missed, as in `return_rates`.
+        """
+        products = [
+            Sold(sku, sold, returned)
+            for sku, (seen, missed, sold, returned) in self.sold.entries.items()
+            if sold > 0 and missed * _SEEN_PER_MISSED <= seen
+        ]
+        products.sort(key=lambda one: (-one.sold_milli, one.sku))
+        return products[:n]
+
+    def cut(self, divisor: int) -> None:
+        """Leave in every list what a cut leaves, divided by `divisor`; revenue stays whole."""
+        for top in self.lists.values():
+            top.cut(LISTED // divisor)
+        self.sold.cut(SOLD // divisor)
 
     def return_rates(self, minimum_units: int) -> dict[str, float]:
         """Returned by sold pieces per sku, four decimals, by sku, where so many were sold.

@@ -2,6 +2,37 @@
 
 from typing import NamedTuple
 
+from streams.core.population.products import Quarter, Sold, TopProduct
+
+
+class TopList(NamedTuple):
+    """The products in most orders of one segment (scheme `rfm`) in one quarter, the best first."""
+
+    quarter: Quarter
+    segment: str
+    products: list[TopProduct]
+
+
+class QuarterRevenue(NamedTuple):
+    """Net of the orders of a quarter less refunds in it, minor units of the base currency."""
+
+    quarter: Quarter
+    net_minor: int
+
+
+class Sales(NamedTuple):
+    """What the shop sold, from orders and returns that are kept whole and occurred before `as_of_ms`.
+
+    `top` are lists of at most 20 products, by quarter and segment, of the latest eight quarters in
+    which anything was sold; `sold` the 200 products with most pieces sold; `revenue` is by quarter.
+    `as_of_ms` is the earliest boundary up to which any partition counted.
+    """
+
+    as_of_ms: int
+    top: list[TopList]
+    sold: list[Sold]
+    revenue: list[QuarterRevenue]
+
 
 class Snapshot(NamedTuple):
     """Limits and figures of the whole base at `as_of_ms`; every partition decides by the same.
@@ -18,7 +49,8 @@ class Snapshot(NamedTuple):
     - `units_milli` (units per order, thousandths): at least three counting orders
 
     `value_limits_minor` are the least values of classes A and B: A is net >= the first and > 0.
-    A metric without customers is missing.
+    A metric without customers is missing. `sales` were counted after an earlier boundary; None until
+    every partition has counted once. No limit follows from them.
     """
 
     number: int
@@ -31,6 +63,7 @@ class Snapshot(NamedTuple):
     percentiles: dict[str, list[int]]
     thirds: dict[str, list[int]]
     value_limits_minor: list[int]
+    sales: Sales | None = None
 
     def is_enough(self, minimum_customers: int, minimum_history_ms: int) -> bool:
         """Whether limits may be taken from it; else the fixed ones apply."""

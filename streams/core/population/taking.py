@@ -4,14 +4,18 @@ from collections.abc import Sequence
 
 from streams.core.population.census import Census
 from streams.core.population.histogram import Histogram
-from streams.core.population.snapshot import Snapshot
+from streams.core.population.snapshot import Sales, Snapshot
 from streams.core.values import DAY_MS, HOUR_MS
 
 _PERCENTILES, _THIRDS = 100, 3
 
 
 def take_snapshot(
-    census: Census, number: int, as_of_ms: int, value_shares_percent: Sequence[int]
+    census: Census,
+    number: int,
+    as_of_ms: int,
+    value_shares_percent: Sequence[int],
+    sales: Sales | None = None,
 ) -> Snapshot:
     """Limits and figures of everybody in `census`, which must be a whole and counted at `as_of_ms`.
 
@@ -19,7 +23,7 @@ def take_snapshot(
     the sum of strictly larger values reaches its share of the total of positive net (segments.md,
     scheme `value`). Its limit is the least value of a bucket, so at most 1 % below the exact one;
     without positive net there are no limits. Ages are within an hour above the exact ones,
-    `history_ms` within a day. Raises ValueError for a delta.
+    `history_ms` within a day. `sales` are passed on. Raises ValueError for a delta.
     """
     orders = census.histograms["lifetime_orders"]
     once = orders.count_of(1)
@@ -35,6 +39,7 @@ def take_snapshot(
         percentiles=_quantiles(census, as_of_ms, _PERCENTILES),
         thirds=_quantiles(census, as_of_ms, _THIRDS),
         value_limits_minor=_value_limits(census.histograms["value_minor"], value_shares_percent),
+        sales=sales,
     )
 
 

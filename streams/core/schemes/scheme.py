@@ -72,7 +72,9 @@ class View:
                 for order in self.state.orders.values()
                 if not order.cancelled
                 # Most orders were never returned: the longer test is for the others.
-                and not ((order.returned_minor or order.returned_own_minor) and order.fully_returned)
+                and not (
+                    (order.returned_minor or order.returned_own_minor) and order.fully_returned
+                )
                 and (order.total_minor or self.facts.zero_value_orders_count)
             ]
             counting.sort(key=_AGE)
