@@ -72,22 +72,28 @@ class Unmeasured:
 
 
 def decide_all(settings: Settings, instance: str = "test") -> None:
-    """Decide everything that the journal holds by now, then stop."""
+    """Decide everything that the journal holds, what deciding adds to it included, then stop."""
     reader = TopicReader(settings.kafka_config(), names_of(settings).topic("rfm.journal"))
-    try:
-        ends = {number: reader.bounds(number).end for number in range(settings.partitions)}
-    finally:
-        reader.close()
     measures = Unmeasured()
     decider = build_decider(settings, instance, measures)
     try:
         deadline_s = time.monotonic() + DEADLINE_S
-        while not _is_done(decider, ends):
-            decider.cycle.run_once()
-            if time.monotonic() > deadline_s:
-                pytest.fail(f"not decided within {DEADLINE_S:g} s; aborted: {measures.aborts[-3:]}")
+        ends: dict[int, int] = {}
+        while (found := _ends(reader, settings)) != ends:
+            ends = found
+            while not _is_done(decider, ends):
+                decider.cycle.run_once()
+                if time.monotonic() > deadline_s:
+                    pytest.fail(
+                        f"not decided within {DEADLINE_S:g} s; aborted: {measures.aborts[-3:]}"
+                    )
     finally:
         decider.close()
+        reader.close()
+
+
+def _ends(reader: TopicReader, settings: Settings) -> dict[int, int]:
+    return {number: reader.bounds(number).end for number in range(settings.partitions)}
 
 
 def _is_done(decider: Decider, ends: dict[int, int]) -> bool:
@@ -98,4 +104,6 @@ def _is_done(decider: Decider, ends: dict[int, int]) -> bool:
         # The last offsets may be control records, which no position ever passes by itself.
         and all(partitions[number].journal_offset >= end - 1 for number, end in ends.items())
         and all(partitions[number].at_end for number in ends)
+        and all(one.swept == one.standing for one in partitions.values())
+        and all(one.survey_due_ms is None for one in partitions.values())
     )

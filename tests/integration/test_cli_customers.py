@@ -277,7 +277,7 @@ def test_rules_show_says_where_the_files_differ(shop: dict[str, str]) -> None:
     changed = {**shop, "RFM_MONETARY_LIMITS": "[100, 250, 500, 1234]"}
     shown = run_command(changed, "rules", "show")
     assert "rules apply" in shown.err
-    assert "+  123400" in shown.out
+    assert "+      123400" in shown.out
     dry = run_command(changed, "rules", "apply", "--dry-run")
     assert "dry run: this would be version 2" in dry.err
     again = run_command(shop, "rules", "apply")

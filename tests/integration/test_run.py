@@ -68,6 +68,8 @@ class Changes:
         for message in self._consumer.consume(1_000, 0.2):
             assert message.error() is None
             value = json.loads(message.value() or b"")
+            if value["scheme"] != "rfm":
+                continue
             self.read.append((value["customer_id"], value["current"], value["sequence"]))
         return len(self.read)
 
