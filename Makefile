@@ -53,7 +53,7 @@ check: $(READY)  ## lint, format, types, import rules, contracts as committed
 bench: $(READY)  ## throughput, latency and memory on this machine, beside Quix Streams and Faust
 	$(BIN)/python -m bench
 
-soak: $(READY)  ## the long crash test: kills, pauses, broker restarts, Redis set back
+soak: $(READY)  ## the long tests: kills, pauses, broker restarts, Redis set back; the larger real shop
 	$(BIN)/python -m pytest -m soak --timeout 7200 $(TESTS)
 
 # The image installs from files that are fetched here, checked against the lock: so building it

@@ -425,7 +425,7 @@ class Cycle:
             return
         now_s = self._clock.monotonic_s()
         partition = min(waiting, key=lambda one: one.sweeper.latest_s if one.sweeper else 0.0)
-        behind_s = 0.0 if partition.at_end else PATIENCE_S
+        behind_s = PATIENCE_S if self._has_backlog(batch) else 0.0
         if now_s >= self._next_sweep_s + behind_s or self._settings.sweeps_at_once:
             self._sweep(batch, partition, now_s)
 
@@ -448,6 +448,10 @@ class Cycle:
         self._next_sweep_s = now_s + len(chunk.customers) / rules.sweep_customers_per_s
         if chunk.customers or chunk.done:
             batch.sweeps[partition.number] = chunk
+
+    def _has_backlog(self, batch: Batch) -> bool:
+        """Whether live records wait: who keeps up never reads half of what a poll may bring."""
+        return 2 * sum(map(len, batch.inputs.values())) > self._settings.max_records
 
     def _read_again(self, batch: Batch, partition: Partition, error: Exception) -> None:
         """Recover a partition whose walk failed, and the whole batch where its records are in it."""
@@ -484,7 +488,7 @@ class Cycle:
         if survey is None:
             # A walk under way goes on to its end, though a later boundary has passed meanwhile.
             survey = partition.survey = Survey(partition.number, due_ms, self._store, now_s)
-        behind_s = 0.0 if partition.at_end else PATIENCE_S
+        behind_s = PATIENCE_S if self._has_backlog(batch) else 0.0
         if now_s < survey.next_at_s + behind_s and not self._settings.sweeps_at_once:
             return
         try:

@@ -10,7 +10,7 @@ from streams.ports import StateStore
 
 # Deciding 500 customers anew takes some 30 ms, the longest a live event waits behind them.
 CHUNK = 500
-# Where a partition is never read to its end, sweeping goes on all the same, this rarely.
+# While live records wait sweeping goes on all the same, this rarely.
 PATIENCE_S = 1.0
 
 

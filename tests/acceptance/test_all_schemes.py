@@ -162,7 +162,8 @@ def streamed(
     return found
 
 
-@pytest.fixture(scope="module", params=SHOPS)
+# The larger shop takes a minute and a half of computing: `make soak` has it.
+@pytest.fixture(scope="module", params=["uci", pytest.param("cdnow", marks=pytest.mark.soak)])
 def both(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Shop, dict[str, Both]]:
@@ -209,6 +210,7 @@ def test_the_clock_alone_moved_customers_of_every_scheme(
     assert moved >= set(SCHEMES) - {"loyalty", "attributes"}
 
 
+@pytest.mark.soak
 def test_disorder_and_repetition_change_nobody(tmp_path: Path) -> None:
     """Given every seventh event twice and all within three days of their place, all is the same."""
     shop = SHOPS["uci"]
