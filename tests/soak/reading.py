@@ -140,16 +140,26 @@ class Reading:
         ends = {number: self._journal.end(number) for number in self._journal.records}
         return "\n".join([*lines, f"{JOURNAL} ends, read_committed: {ends}"])
 
-    def _left_by_decide(self) -> str | None:
+    def undecided(self) -> str | None:
+        """The first partition whose journal is not decided to its end; None where all are."""
         self._journal.catch_up()
         settings = self._settings
         topic = names_of(settings).topic(JOURNAL)
         committed = self._committed("decide", topic, settings.partitions)
-        store, near_ms = build_store(settings), time.time_ns() // 1_000_000 + NEAR_MS
         for number in range(settings.partitions):
             wanted = self._journal.next_offset(number)
             if committed[number] != wanted:
                 return f"partition {number} is decided up to {committed[number]} of {wanted}"
+        return None
+
+    def _left_by_decide(self) -> str | None:
+        undecided = self.undecided()
+        if undecided is not None:
+            return undecided
+        settings = self._settings
+        store, near_ms = build_store(settings), time.time_ns() // 1_000_000 + NEAR_MS
+        for number in range(settings.partitions):
+            wanted = self._journal.next_offset(number)
             position = store.position(number)
             record = position.partition_record if position is not None else None
             stored = decode_partition(record).journal_offset if record is not None else 0

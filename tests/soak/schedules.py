@@ -119,9 +119,10 @@ class Pause:
                 self._wait_for_sign(first)
                 first.stop()
                 first.check()
-                if reading.what_is_left(with_intake=self.role == "intake") is not None:
+                if reading.undecided() is not None:
                     # The one that woke may have become an owner in good order and have been stopped
-                    # in the middle of work: the base is counted every few seconds.
+                    # in the middle of work: the base is counted every few seconds. A Redis that it
+                    # spoilt alone is no such reason: that is to be found, not mended.
                     settle(installation, reading, workers, with_intake=self.role == "intake")
                 return reading.complaints(published) + quiet(reading)
         finally:
