@@ -119,7 +119,7 @@ class Pause:
                 self._wait_for_sign(first)
                 first.stop()
                 first.check()
-                if reading.undecided() is not None:
+                if self.variant is None and reading.undecided() is not None:
                     # The one that woke may have become an owner in good order and have been stopped
                     # in the middle of work: the base is counted every few seconds. A Redis that it
                     # spoilt alone is no such reason: that is to be found, not mended.
