@@ -172,6 +172,9 @@ class Bench:
 
         try:
             result = measure_sweep(settings, RATE, apply_rules)
+        except TimeoutError as error:
+            self.rows.append((f"sweep of {customers:,} customers", "not finished", str(error)))
+            return
         finally:
             process.terminate()
             process.wait(30)

@@ -50,6 +50,7 @@ def measure_sweep(settings: Settings, rate: float, apply_rules: Callable[[], Non
     apply_rules()
     while not all(record.swept_rules_version > before for record in _records(settings)):
         if time.monotonic() - began_s > _LONGEST_S:
+            stopping.append(True)
             raise TimeoutError(f"the sweep took longer than {_LONGEST_S:g} s")
         time.sleep(_LOOK_S)
     seconds, ended_ms = time.monotonic() - began_s, time.time_ns() / 1e6
