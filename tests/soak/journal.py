@@ -26,6 +26,8 @@ KINDS = (
     inputs.CustomerErased,
 )
 WEIGHTS = (35, 45, 12, 6, 1)
+# Somebody who leaves one cart and says yes to mail: whatever is drawn for the others, an action fires.
+WAITING = "waiting"
 Drawn = TypeVar("Drawn", bound=inputs.CustomerEvent)
 
 
@@ -67,6 +69,7 @@ def draw_events(seed: int, count: int, customers: int) -> list[inputs.CustomerEv
         )
         for customer_id in everyone
     ]
+    drawn += _leave_a_cart(write, now_ms)
     while len(drawn) < count:
         who = rng.choice(everyone)
         if rng.random() < DUPLICATE:
@@ -74,6 +77,15 @@ def draw_events(seed: int, count: int, customers: int) -> list[inputs.CustomerEv
         else:
             drawn.append(_draw(rng, write, who, now_ms - rng.randrange(SPREAD_MS), orders[who]))
     return drawn
+
+
+def _leave_a_cart(write: _Pen, now_ms: int) -> list[inputs.CustomerEvent]:
+    at_ms = now_ms - SPREAD_MS
+    items = [inputs.Item("sku-1", 1)]
+    return [
+        write(inputs.ConsentChanged, WAITING, at_ms, channel="email", granted=True),
+        write(inputs.CartUpdated, WAITING, at_ms, cart_id="k", value_minor=5_000, items=items),
+    ]
 
 
 def _draw(
