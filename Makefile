@@ -41,7 +41,7 @@ demo: $(READY)  ## a simulated shop on an embedded Kafka and Redis; Ctrl-C ends 
 	$(BIN)/rfm-streams demo
 
 test: $(READY)  ## all tests, real Kafka and Redis included (TESTS=path for some)
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not soak" $(TESTS)
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not soak" $(TESTS)
 
 check: $(READY)  ## lint, format, types, import rules, contracts as committed
 	$(BIN)/ruff check .

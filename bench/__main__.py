@@ -21,6 +21,7 @@ from redis import Redis
 from rich.console import Console
 from rich.table import Table
 
+from bench.campaigns import COUNTS, write_campaigns
 from bench.latency import measure_latency
 from bench.load import Load, publish_flat_out
 from bench.peers.run import PEERS, fetch_tallies, prepare, run_peer
@@ -36,6 +37,8 @@ MEMORY_CUSTOMERS = 20_000
 RATE = 2_000
 _COMMAND = Path(sys.executable).with_name("rfm-streams")
 _SETTLE_S = 1.0
+# Younger than what campaigns still act on.
+_RECENT_MS = 2 * 3_600_000
 
 
 class Bench:
@@ -150,6 +153,34 @@ class Bench:
                 )
             )
 
+    def campaigns(self, events: int, folder: Path) -> None:
+        """Decide with all schemes and 10, 50 and 200 campaigns that may write to everybody."""
+        fewest = 0.0
+        for number in COUNTS:
+            settings = self._installation(
+                f"c{number}",
+                schemes="full",
+                rules_dir=write_campaigns(folder / str(number), number),
+                consent_unknown={"email": "allow"},
+            )
+            load = Load(events=events, customers=CUSTOMERS)
+            topic = names_of(settings).topic("shop.orders")
+            # Recent enough to start campaigns.
+            publish_flat_out(
+                self._kafka.bootstrap_servers, topic, load, _now_ms(), spread_ms=_RECENT_MS
+            )
+            self._side(settings, "intake", "--events", str(events))
+            result = self._side(settings, "decide", "--events", str(events))
+            cost_us = result["cpu_us_per_event"]
+            fewest = fewest or cost_us
+            self.rows.append(
+                (
+                    f"decide, all schemes, {number} campaigns (goal: 200 at most 2.00)",
+                    f"{result['events_per_s']:,.0f} events/s",
+                    f"{cost_us:.0f} us CPU each, {cost_us / fewest:.2f} of {COUNTS[0]}",
+                )
+            )
+
     def sweep(self, customers: int) -> None:
         """Decide everybody anew while orders go on."""
         settings = self._installation("w", schemes="full")
@@ -206,9 +237,10 @@ class Bench:
             ratio = f"decide is {ours['decide'] / rate:.2f} times that"
             self.rows.append((f"{peer}: count, sum, last date", f"{rate:,.0f} events/s", ratio))
 
-    def _installation(self, namespace: str, schemes: str = "rfm") -> Settings:
+    def _installation(self, namespace: str, schemes: str = "rfm", **others: Any) -> Settings:
         # By default what the peers do is compared with the one scheme that is always there.
         settings = load_settings(
+            **others,
             namespace=namespace,
             schemes=schemes,
             kafka_bootstrap_servers=self._kafka.bootstrap_servers,
@@ -276,6 +308,7 @@ def main() -> None:
         bench.end_to_end(given.events)
         bench.latency(given.latency_seconds)
         bench.schemes(given.events)
+        bench.campaigns(given.events, Path(folder) / "campaigns")
         if given.sweep_customers:
             bench.sweep(given.sweep_customers)
         if not given.without_peers:

@@ -163,15 +163,17 @@ class _Sender:
         )
 
 
-def publish_flat_out(bootstrap: str, topic: str, load: Load, until_ms: int) -> Published:
+def publish_flat_out(
+    bootstrap: str, topic: str, load: Load, until_ms: int, spread_ms: int = SPREAD_MS
+) -> Published:
     """Publish the whole load as fast as one process can; the last order occurs at `until_ms`.
 
     Returns once the broker has acknowledged every record. Raises Transient otherwise.
     """
     sender = _Sender(bootstrap, topic, linger_ms=20)
-    begin_ms = until_ms - SPREAD_MS
+    begin_ms = until_ms - spread_ms
     begun = time.perf_counter()
-    orders = plan_orders(load, lambda number: begin_ms + SPREAD_MS * (number + 1) // load.events)
+    orders = plan_orders(load, lambda number: begin_ms + spread_ms * (number + 1) // load.events)
     for number, (key, value) in enumerate(orders):
         sender.send(key, value)
         if number % 1000 == 0:

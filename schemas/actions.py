@@ -22,12 +22,18 @@ class ActionRequested(Contract):
     schema_version: Annotated[SchemaVersion, contract_version()] = 1
     customer_id: Annotated[Identifier, described("Whom to address.", "C-1001")]
     campaign: Annotated[Label, described("The campaign.", "cart_reminder")]
+    campaign_version: Annotated[int, described("The version of its definition.", 1)] = 1
     step: Annotated[Label, described("The step of the campaign.", "first")]
     channels: Annotated[list[Label], described("Channels that may be used, best first.", ["email"])]
     template: Annotated[Label, described("Which text to send.", "cart_reminder_first")]
     parameters: Annotated[
         dict[str, Any],
-        described("Values for the template.", {"cart_id": "K-7001", "value": "99.90"}),
+        described(
+            "Values for the template. Of a cart: cart_id, value, currency, items (with return_rate "
+            "where asked for and known) and checkout_url; voucher with class, expires_at and key; "
+            "suggestions with sku, best first.",
+            {"cart_id": "K-7001", "value": "99.90", "currency": "EUR"},
+        ),
     ]
     segment_context: Annotated[
         dict[str, Segment],

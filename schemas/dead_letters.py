@@ -34,6 +34,13 @@ class Reason(StrEnum):
     GUEST_CUSTOMER = "guest_customer"
     TIME_MARK_UNDER_WALL_CLOCK = "time_mark_under_wall_clock"
     MERGE_CYCLE = "merge_cycle"
+    INVALID_ACTION = "invalid_action"
+    TEMPLATE_ERROR = "template_error"
+    NO_ADDRESS = "no_address"
+    CUSTOMER_ERASED = "customer_erased"
+    NO_TRANSPORT = "no_transport"
+    DELIVERY_REFUSED = "delivery_refused"
+    DELIVERY_GAVE_UP = "delivery_gave_up"
 
 
 REMEDIES: Final[dict[Reason, str]] = {
@@ -88,6 +95,29 @@ REMEDIES: Final[dict[Reason, str]] = {
     Reason.MERGE_CYCLE: (
         "The customer was merged into another that leads back to it, or over more than 8 merges. "
         "Merge into the customer that stays. The value is the journal record, not the event."
+    ),
+    Reason.INVALID_ACTION: (
+        "Of the delivery stage: a record of `marketing.actions` that keeps no contract. Only "
+        "rfm-streams writes there; find out who else does."
+    ),
+    Reason.TEMPLATE_ERROR: (
+        "Of the delivery stage, like those below; their value is the action. Mend the template named "
+        "in `dlq.message`; this action is not sent any more."
+    ),
+    Reason.NO_ADDRESS: (
+        "Send the customer's `email` or `phone` as `customer.updated`; what is there is no address."
+    ),
+    Reason.CUSTOMER_ERASED: "Nothing: the customer was erased before the action went out.",
+    Reason.NO_TRANSPORT: (
+        "No channel of the action has a transport: see `RFM_DELIVERY_TRANSPORTS` and the settings of "
+        "the transport named in `dlq.message`."
+    ),
+    Reason.DELIVERY_REFUSED: (
+        "The receiver refused this action for good; `dlq.message` holds its own words."
+    ),
+    Reason.DELIVERY_GAVE_UP: (
+        "The receiver failed at this action again and again while it took others; `dlq.message` "
+        "holds its latest words."
     ),
 }
 """What the producer, or the person on call, does about each reason."""

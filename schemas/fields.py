@@ -235,3 +235,4 @@ EmailAddress = Annotated[str, Text("field", "Send one e-mail address", 320, r"^[
 MoneyAmount = Annotated[Amount, Money()]
 SignedAmount = Annotated[Amount, Money(signed=True)]
 Quantity = Annotated[float, Field(gt=0, le=MAX_QUANTITY, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0)]

@@ -8,6 +8,7 @@ from schemas.customers import ConsentChanged, CustomerErased, CustomerMerged, Cu
 from schemas.deliveries import DeliveryReported
 from schemas.events import Contract, TimeMark
 from schemas.orders import OrderCancelled, OrderPlaced
+from schemas.outcomes import CampaignOutcome
 from schemas.returns import ReturnRegistered
 from schemas.segment_changes import SegmentChanged
 from schemas.service import ServiceContacted
@@ -40,6 +41,7 @@ INBOUND: Final[dict[str, tuple[type[Contract], ...]]] = {
 OUTBOUND: Final[dict[str, tuple[type[Contract], ...]]] = {
     "segment-changes": (SegmentChanged,),
     "marketing.actions": (ActionRequested, ActionCancelled, ActionSuppressed),
+    "campaign.outcomes": (CampaignOutcome,),
 }
 
 INBOUND_TYPES: Final[dict[str, str]] = {

@@ -5,11 +5,18 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from schemas.events import Contract, SchemaVersion, contract_type, contract_version
-from schemas.fields import CurrencyCode, Identifier, Instant, Label, SignedAmount, described
+from schemas.fields import (
+    Count,
+    CurrencyCode,
+    Identifier,
+    Instant,
+    Label,
+    SignedAmount,
+    described,
+)
 
 Segment = Label | list[Label] | None
 Score = Annotated[int, Field(ge=1, le=5)]
-Count = Annotated[int, Field(ge=0)]
 
 
 class Cause(Contract):

@@ -83,6 +83,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
     ),
     _output("segment-changes", "Customers that changed segment."),
     _output("marketing.actions", "Actions requested, cancelled and held back."),
+    _output("campaign.outcomes", "What runs of campaigns brought, control groups included."),
     Topic(
         name="dead-letters",
         role="dead_letters",

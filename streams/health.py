@@ -6,9 +6,10 @@ and Redis answer. Both give JSON with the reasons; 200 or 503.
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
@@ -32,7 +33,7 @@ class Health:
         clock: Clock,
         role: str,
         reasons: Callable[[], list[str]],
-        probes: Sequence[Probe] = (),
+        probes: Mapping[str, Probe] = MappingProxyType({}),
         live_within_s: float = LIVE_WITHIN_S,
     ) -> None:
         self._clock = clock
@@ -43,7 +44,7 @@ class Health:
         self._beat_s = clock.monotonic_s()
         self._lock = threading.Lock()
         self._probed_s: float | None = None
-        self._probed: list[str] = []
+        self._probed: dict[str, str | None] = {}
 
     def beat(self) -> None:
         """The main loop goes on."""
@@ -58,7 +59,17 @@ class Health:
 
     def ready(self) -> list[str]:
         """Reasons why this process does not do its work; empty where it does."""
-        return [*self.live(), *self._reasons(), *self._probe()]
+        failures = (text for text in self.dependencies().values() if text is not None)
+        return [*self.live(), *self._reasons(), *failures]
+
+    def dependencies(self) -> dict[str, str | None]:
+        """Why Kafka or Redis, by the names of the probes, do not answer; None where they do."""
+        with self._lock:
+            now_s = self._clock.monotonic_s()
+            if self._probed_s is None or now_s - self._probed_s >= PROBE_EVERY_S:
+                self._probed = {name: _failure(probe) for name, probe in self._probes.items()}
+                self._probed_s = self._clock.monotonic_s()
+            return self._probed
 
     def answer(self, path: str) -> tuple[int, bytes] | None:
         """Status and JSON body of a health path; None for any other."""
@@ -67,14 +78,6 @@ class Health:
         reasons = self.live() if path == "/health/live" else self.ready()
         body = {"status": "failing" if reasons else "ok", "role": self._role, "reasons": reasons}
         return (503 if reasons else 200), json.dumps(body).encode() + b"\n"
-
-    def _probe(self) -> list[str]:
-        with self._lock:
-            now_s = self._clock.monotonic_s()
-            if self._probed_s is None or now_s - self._probed_s >= PROBE_EVERY_S:
-                self._probed = [text for probe in self._probes if (text := _failure(probe))]
-                self._probed_s = self._clock.monotonic_s()
-            return self._probed
 
 
 def _failure(probe: Probe) -> str | None:

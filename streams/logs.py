@@ -15,8 +15,9 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from streams.settings import Settings
 
 LIBRDKAFKA = "librdkafka"
-# While a broker is away, librdkafka says so several times a second, for ever.
+# While a broker is away, clients say so several times a second, for ever.
 REPEATED_AFTER_S = 30.0
+_CHATTY = frozenset({LIBRDKAFKA, "aiokafka", "faust", "mode"})
 # Kinds of lines name clients and addresses, which come and go.
 KINDS_KEPT = 1_000
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -87,7 +88,7 @@ class _Binder:
 
 
 class _Repeated(logging.Filter):
-    """Lets one kind of librdkafka's lines through once per while, with the number held back."""
+    """Lets one kind of clients' lines through once per while, with the number held back."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -95,7 +96,7 @@ class _Repeated(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the line is to be written."""
-        if record.name != LIBRDKAFKA:
+        if record.name.partition(".")[0] not in _CHATTY:
             return True
         # "FAIL [rdkafka#consumer-2] [thrd:...]: ... (after 3ms in state CONNECT)": client and cause
         # tell kinds apart, without the time it took.

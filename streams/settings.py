@@ -1,5 +1,6 @@
 """Settings: environment variables `RFM_*`, then the TOML file of `--config`, then these defaults."""
 
+import difflib
 import json
 import re
 from datetime import date
@@ -17,6 +18,7 @@ from pydantic_settings import (
 )
 
 from schemas.currencies import MINOR_DIGITS
+from streams.core.local_time.zones import NAMES as TIME_ZONES
 from streams.errors import UsageError
 
 PREFIX = "RFM_"
@@ -90,8 +92,8 @@ class Settings(BaseSettings):
     )
     rules_dir: Path | None = Field(
         None,
-        description="Folder with maps/, schemes/ and campaigns/: own maps, files in place of shipped "
-        "ones, all campaigns. The shipped rules if unset.",
+        description="Folder with maps/, schemes/, campaigns/ and policy.yaml: own maps, files in place "
+        "of shipped ones, all campaigns. The shipped rules if unset.",
     )
     schemes: str = Field(
         "starter",
@@ -184,6 +186,11 @@ class Settings(BaseSettings):
     cart_abandoned_after_minutes: float = Field(
         60, gt=0, description="A cart without update or order for this long is abandoned."
     )
+    time_zone: str = Field(
+        "UTC",
+        description="Time zone of the shop, as Europe/Berlin: of schedules, and of customers whose "
+        "own is not known.",
+    )
     consent_unknown: dict[str, ConsentPolicy] = Field(
         default_factory=dict,
         description="Per channel, what to do with customers who never said yes or no (deny).",
@@ -193,6 +200,63 @@ class Settings(BaseSettings):
     )
     cached_states: int = Field(
         200_000, ge=0, description="Customers kept decoded per decide process, about 2 KB each."
+    )
+    delivery_transports: dict[str, str] = Field(
+        default_factory=dict,
+        description="Transport by channel (email, webhook, file, console or one of your own; `*` for "
+        "all others). By default email goes to email, everything else to webhook.",
+    )
+    delivery_webhook_url: str | None = Field(
+        None, pattern=r"^https?://[^\s]+$", description="Where the delivery stage posts actions."
+    )
+    delivery_webhook_secret: SecretStr | None = Field(
+        None,
+        description="What webhooks are signed with: 24 characters or more, or whsec_ + base64.",
+    )
+    delivery_smtp_host: str | None = Field(None, description="The server that takes our mails.")
+    delivery_smtp_port: int | None = Field(
+        None, ge=1, le=65535, description="Its port; 587, 465 or 25 if unset, by delivery_smtp_tls."
+    )
+    delivery_smtp_tls: Literal["starttls", "tls", "none"] = Field(
+        "starttls",
+        description="starttls, tls from the first byte, or none (a server on this host).",
+    )
+    delivery_smtp_user: str | None = Field(
+        None, description="Login at the server, if it wants one."
+    )
+    delivery_smtp_password: SecretStr | None = Field(None, description="Its password.")
+    delivery_smtp_ca_file: Path | None = Field(
+        None, description="Certificates to trust, where the server has one of your own authority."
+    )
+    delivery_from: str | None = Field(
+        None, description="Sender of mails, `Shop <news@shop.example>`; its name signs the texts."
+    )
+    delivery_unsubscribe_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s]+$",
+        description="Link to unsubscribe, for List-Unsubscribe and the texts; {action_id}, "
+        "{customer_id} and {channel} are filled in.",
+    )
+    delivery_templates_dir: Path | None = Field(
+        None, description="Folder with own templates of mails, LANGUAGE/NAME/, before the shipped."
+    )
+    delivery_language: str = Field(
+        "en",
+        pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$",
+        description="Language of mails to customers whose own is not known or has no templates.",
+    )
+    delivery_rate_per_s: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict,
+        description="Most deliveries a second by transport and process; 10 where nothing is said.",
+    )
+    delivery_timeout_s: float = Field(
+        10.0, gt=0, le=30, description="An attempt that takes longer has failed, and is made again."
+    )
+    delivery_remember_days: float = Field(
+        7, gt=0, description="How long Redis knows which actions went out."
+    )
+    delivery_file: Path | None = Field(
+        None, description="Where the transport file appends what it would send, personal data too."
     )
     shutdown_timeout_s: float = Field(
         10.0, gt=0, description="After this a stopping process ends the hard way, which is safe."
@@ -253,6 +317,15 @@ class Settings(BaseSettings):
         if value is not None and value != sorted(value):
             raise ValueError("cut points must not fall")
         return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_time_zone(cls, value: str) -> str:
+        if value in TIME_ZONES:
+            return value
+        close = difflib.get_close_matches(value, TIME_ZONES, n=1)
+        meant = f"did you mean {close[0]}?" if close else "write one as Europe/Berlin"
+        raise ValueError(f"there is no time zone {value!r}; {meant}")
 
     @field_validator("base_currency")
     @classmethod

@@ -11,9 +11,7 @@ import pytest
 from streams.bootstrap import Decider, build_decider, names_of
 from streams.cli.main import run
 from streams.insights.topic_reader import TopicReader
-from streams.ports import Outcome
-from streams.runtime.partition import Partition
-from streams.runtime.steps import Batch
+from streams.runtime.measures import NO_POSITIONS, NoMeasures
 from streams.settings import Settings
 
 DEADLINE_S = 60.0
@@ -42,33 +40,15 @@ def run_command(environment: Mapping[str, str], *arguments: str) -> Ran:
     return Ran(code, texts[0], texts[1])
 
 
-class Unmeasured:
+class Unmeasured(NoMeasures):
     """`Measures` of a decider that nobody watches; why a batch was dropped is kept."""
 
     def __init__(self) -> None:
         self.aborts: list[str] = []
 
-    def polled(self, batch: Batch) -> None:
-        """Nothing to tell."""
-
-    def committed(self, batch: Batch, seconds: float) -> None:
-        """Nothing to tell."""
-
-    def aborted(self, reason: str) -> None:
+    def aborted(self, reason: str, positions: Mapping[str, int] = NO_POSITIONS) -> None:
         """Keep the reason for the failure's message."""
         self.aborts.append(reason)
-
-    def guarded(self, outcome: Outcome, seconds: float) -> None:
-        """Nothing to tell."""
-
-    def recovering(self, partition: int, progress: float) -> None:
-        """Nothing to tell."""
-
-    def recovered(self, partition: int) -> None:
-        """Nothing to tell."""
-
-    def owned(self, partitions: dict[int, Partition]) -> None:
-        """Nothing to tell."""
 
 
 def decide_all(settings: Settings, instance: str = "test") -> None:

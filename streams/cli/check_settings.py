@@ -12,11 +12,11 @@ from streams.bootstrap import build_rates
 from streams.cli.context import invocation_of
 from streams.cli.help_text import described
 from streams.cli.output import note, print_table
-from streams.core.campaigns.conditions import CHANNELS_WITHOUT_CONSENT
+from streams.core.campaigns.limits import CHANNELS_WITHOUT_CONSENT
 from streams.core.rules import Rules, compile_rules
 from streams.errors import UsageError
 from streams.rules.describe import describe_rules
-from streams.rules.files import rules_text
+from streams.rules.files import read_rules, text_of
 from streams.rules.map_grid import grid_of, maps_of
 from streams.settings import PREFIX, Settings
 
@@ -40,7 +40,8 @@ def _check(ctx: typer.Context) -> None:
     invocation = invocation_of(ctx)
     settings = invocation.settings
     build_rates(settings)
-    text = rules_text(settings)
+    read = read_rules(settings)
+    text = text_of(read.document, settings)
     print_table(
         ("setting", "value", "from"),
         [
@@ -57,6 +58,10 @@ def _check(ctx: typer.Context) -> None:
         print_table((scheme["name"], *columns), rows, f"Segments of {scheme['name']} by its scores")
     for warning in unreachable(compile_rules(text, 0)):
         note(f"warning: {warning}")
+    for name, reason in read.left_out.items():
+        note(f"campaign {name} is left out: it {reason} (RFM_SCHEMES)")
+    for tag in read.unused_tags:
+        note(f"warning: {tag} is muted, and no campaign has that tag")
     note("settings and rules are valid")
 
 
@@ -64,12 +69,12 @@ def unreachable(rules: Rules) -> list[str]:
     """Say which campaigns can reach only customers who said yes, and how to change that."""
     denied = {
         name
-        for name, campaign in rules.campaigns.items()
+        for name, campaign in rules.book.current.items()
         if not any(_reaches(channel, rules) for channel in campaign.channels)
     }
     if not denied:
         return []
-    channels = sorted({one for name in denied for one in rules.campaigns[name].channels})
+    channels = sorted({one for name in denied for one in rules.book.current[name].channels})
     warning = (
         f"{', '.join(sorted(denied))}: nobody is reached by {', '.join(channels)} before a "
         "consent.changed says yes, because consent that is not known counts as no. Where the law "
@@ -81,7 +86,7 @@ def unreachable(rules: Rules) -> list[str]:
 def _reaches(channel: str, rules: Rules) -> bool:
     if channel in CHANNELS_WITHOUT_CONSENT:
         return True
-    return rules.consent_unknown.get(channel, "deny") != "deny"
+    return rules.policy.consent_unknown.get(channel, "deny") != "deny"
 
 
 def _shown(name: str, settings: Settings) -> str:
@@ -92,6 +97,8 @@ def _shown(name: str, settings: Settings) -> str:
         return _HIDDEN
     if value is None:
         return "unset"
+    if name == "delivery_webhook_url":
+        return _without_password(value)
     if name == "kafka":
         return ", ".join(
             f"{key}={_HIDDEN if _is_secret(key) else setting}" for key, setting in value.items()

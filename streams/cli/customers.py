@@ -21,14 +21,16 @@ from streams.settings import Settings
 
 _INSPECT = described(
     "The state of one customer: facts, scores, segment, orders, returns, carts, campaigns under "
-    "way, consents and attributes, and what the clock will change next.",
+    "way and what they wait for, what was sent against the caps, what is muted, whose outcome is "
+    "still counted, consents and attributes, and what the clock will change next.",
     "inspect C-1001",
     "inspect C-1001 --json | jq .segment",
 )
 _EXPLAIN = described(
-    "How a customer came to be where they are: every event, segment change, action and suppressed "
-    "action with its cause, in order, with the scores after each. Reads the customer's partition of "
-    "the journal from its beginning.",
+    "How a customer came to be where they are: every event, segment change, action (also of the "
+    "control group), suppressed and cancelled action and outcome with its cause, in order, with the "
+    "scores after each and the rule that decided: the row of the scheme, or the campaign, its step "
+    "and what starts it. Reads the customer's partition of the journal from its beginning.",
     "explain C-1001",
     "explain C-1001 --json > history.jsonl",
 )
@@ -87,8 +89,9 @@ def _explain(
 ) -> None:
     settings = quiet_settings_of(ctx)
     check_kafka(settings, "rfm.journal")
-    fold = HistoryFold(customer)
-    timeline = Timeline(MINOR_DIGITS[settings.base_currency], settings.base_currency)
+    fold = HistoryFold(customer, journal_partition(customer, settings))
+    currency = settings.base_currency
+    timeline = Timeline(MINOR_DIGITS[currency], currency, fold.deciding)
     shown = 0
     for document in _fold_journal(settings, fold, max_records, timeline):
         shown += 1

@@ -5,6 +5,7 @@ from typing import Any
 import typer
 
 from schemas.currencies import MINOR_DIGITS
+from streams.cli.customer_campaigns import campaign_dues, describe_campaigns
 from streams.cli.output import clean, print_fields
 from streams.codec.text import format_instant, format_money
 from streams.core.campaigns.carts import abandonment_due_ms
@@ -59,6 +60,7 @@ def describe_customer(now: CustomerNow, *, show_personal: bool) -> dict[str, Any
             for at_ms, what in sorted(_due(state, rules, standing, now.time_ms))
         ],
         **_history(state, money),
+        **describe_campaigns(now),
         **_profile(state, show_personal=show_personal),
     }
 
@@ -80,11 +82,7 @@ def _due(
         abandoned_ms = abandonment_due_ms(cart, rules)
         if abandoned_ms is not None:
             due.append((abandoned_ms, f"cart {cart_id} counts as abandoned"))
-    due += [
-        (run.next_due_ms, f"campaign {run.campaign}, step {run.next_step + 1} ({run.key})")
-        for run in state.runs
-    ]
-    return due
+    return due + campaign_dues(state, rules, facts, now_ms)
 
 
 def _history(state: CustomerState, money: "_Money") -> dict[str, Any]:
@@ -125,18 +123,6 @@ def _history(state: CustomerState, money: "_Money") -> dict[str, Any]:
             }
             for cart_id, cart in sorted(state.carts.items())
         ],
-        "runs": [
-            {
-                "campaign": run.campaign,
-                "key": run.key,
-                "next_step": run.next_step + 1,
-                "next_due_at": format_instant(run.next_due_ms),
-                "cause": {"kind": run.cause.kind, "event_id": run.cause.event_id},
-                "last_action_id": run.last_action_id,
-            }
-            for run in state.runs
-        ],
-        "last_starts": {name: format_instant(at_ms) for name, at_ms in state.starts.items()},
     }
 
 
@@ -185,9 +171,11 @@ def print_customer(document: dict[str, Any]) -> None:
             ("older orders", document["older_orders"]),
         ]
     )
-    for name in ("due", "orders", "returns", "carts", "runs"):
-        _print_list(name, [_words(entry) for entry in document[name]])
+    for name in ("due", "orders", "returns", "carts", "runs", "pending", "caps", "outcomes_open"):
+        _print_list(name.replace("_", " "), [_words(entry) for entry in document[name]])
     _print_list("cancellations waiting", document["cancellations_waiting"])
+    _print_list("muted", [f"{tag}: until {until}" for tag, until in document["muted"].items()])
+    _print_list("sent", [_words(entry) for entry in document["sent"]])
     _print_list("last starts", [f"{k}: {v}" for k, v in document["last_starts"].items()])
     _print_list("consents", [f"{k}: {_words(v)}" for k, v in document["consents"].items()])
     _print_list("attributes", [f"{k}: {v}" for k, v in document["attributes"].items()])
@@ -204,7 +192,7 @@ def _words(entry: dict[str, Any]) -> str:
     return ", ".join(
         f"{name.replace('_', ' ')} {_shown(value)}"
         for name, value in entry.items()
-        if value not in (None, [])
+        if value not in (None, [], "")
     )
 
 

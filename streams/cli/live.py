@@ -44,6 +44,17 @@ class Live(NamedTuple):
 
 def open_live(settings: Settings) -> Live:
     """Open Redis for a scan; raises `NotReadyError` where it does not hold all that was committed."""
+    live = find_live(settings)
+    if live is None:
+        raise UsageError(
+            "nothing was decided yet: start `rfm-streams run`, or check RFM_NAMESPACE and "
+            "RFM_GENERATION"
+        )
+    return live
+
+
+def find_live(settings: Settings) -> Live | None:
+    """The same; None where nothing was decided yet."""
     check_kafka(settings, "rfm.state")
     store = open_store(settings)
     state_log = KafkaStateLog(settings.kafka_config(), names_of(settings).topic("rfm.state"))
@@ -51,9 +62,4 @@ def open_live(settings: Settings) -> Live:
         partitions = live_partitions(store, state_log, settings.partitions)
     finally:
         state_log.close()
-    if not partitions:
-        raise UsageError(
-            "nothing was decided yet: start `rfm-streams run`, or check RFM_NAMESPACE and "
-            "RFM_GENERATION"
-        )
-    return Live(store, partitions)
+    return Live(store, partitions) if partitions else None

@@ -5,11 +5,13 @@ Exit codes: 0 done, 1 something did not answer (try again), 2 bad arguments, set
 """
 
 import os
+import signal
 import sys
 import traceback
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 if TYPE_CHECKING:
@@ -24,7 +26,17 @@ def main() -> None:
     if problem is not None:
         sys.stderr.write(f"rfm-streams: {problem}\n")
         sys.exit(USAGE)
+    signal.signal(signal.SIGINT, _interrupt)
     sys.exit(run(sys.argv[1:]))
+
+
+_interrupts: list[int] = []
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Remember it: where it comes in the middle of a client's call, that call's error hides it."""
+    _interrupts.append(number)
+    signal.default_int_handler(number, frame)
 
 
 def run(arguments: list[str]) -> int:
@@ -47,6 +59,8 @@ def build_app() -> "typer.Typer":
     import typer
 
     from streams.cli import (
+        backtest,
+        campaigns,
         check_settings,
         customers,
         dead_letters,
@@ -105,10 +119,12 @@ def build_app() -> "typer.Typer":
         run,
         publish,
         replay,
+        backtest,
         export,
         customers,
         segments,
         thresholds,
+        campaigns,
         status,
         dead_letters,
         topics,
@@ -155,7 +171,7 @@ def foreign_package() -> str | None:
 def _report(error: Exception) -> int:
     if _is_debugging():
         traceback.print_exception(error)
-    text, code = _explain(error)
+    text, code = ("stopped", INTERRUPTED) if _interrupts else _explain(error)
     sys.stderr.write(f"rfm-streams: {' '.join(text.split())}\n")
     return code
 

@@ -3,6 +3,8 @@
 What comes from records of others is shown without its control characters, which a terminal obeys.
 """
 
+import csv
+import io
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -32,6 +34,15 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], title: s
     for line in shown:
         table.add_row(*(Text(cell) for cell in line))
     Console().print(table)
+
+
+def print_csv(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
+    """Print rows as CSV with a header."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    typer.echo(text.getvalue(), nl=False)
 
 
 def print_fields(fields: Iterable[tuple[str, Cell]]) -> None:

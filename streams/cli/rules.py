@@ -11,6 +11,7 @@ from streams.cli.context import check_kafka, patiently, quiet_settings_of, setti
 from streams.cli.help_text import described
 from streams.cli.output import note, print_json, print_table
 from streams.errors import UsageError
+from streams.rules.arming import carry_over
 from streams.rules.describe import describe_rules
 from streams.rules.files import rules_text
 
@@ -24,7 +25,7 @@ _SHOW = described(
 )
 _APPLY = described(
     "Journal the rules of the files and settings as the next version. Every partition decides by "
-    "them from there on; unchanged rules stay as they are.",
+    "them from there on; unchanged rules stay as they are. What was armed or paused stays so.",
     "rules apply --dry-run",
     "rules apply",
 )
@@ -58,7 +59,7 @@ def _show(
             "--files shows what that will be"
         )
     _print_rules(record.rules, record.version, as_json=as_json)
-    changed = difference(record.rules, in_files)
+    changed = difference(record.rules, carry_over(in_files, record.rules))
     if changed and not as_json:
         note("the files and settings say something else; `rfm-streams rules apply` journals it:")
         _print_difference(changed)
@@ -75,18 +76,22 @@ def _apply(
     check_kafka(settings, "rfm.rules", "rfm.journal")
     log = build_rules_log(settings)
     known = patiently(log.load)
-    if known is not None and known.rules == in_files:
+    following = carry_over(in_files, known.rules if known is not None else None)
+    if known is not None and known.rules == following:
         note(f"rules version {known.version} says the same: nothing to do")
         return
     if known is not None:
         check_base_currency(known, in_files)
-        _print_difference(difference(known.rules, in_files))
+        _print_difference(difference(known.rules, following))
     if dry_run:
         number = known.version + 1 if known is not None else 1
         note(f"dry run: this would be version {number}, nothing was journaled")
         return
     # Under the event clock only events say what time it is: 0 leaves each partition's time alone.
-    record = log.apply(in_files, rules_time_ms(settings))
+    record = log.apply(
+        lambda known: carry_over(in_files, known.rules if known is not None else None),
+        rules_time_ms(settings),
+    )
     note(f"rules version {record.version} journaled to {settings.partitions} partitions")
 
 

@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
+from streams.adapters.system_clock import SystemClock
 from streams.cli.context import settings_of
 from streams.cli.help_text import described
+from streams.deliver.installed import require_installed
 from streams.errors import RfmError
 from streams.logs import configure_logging
 from streams.processes.startup import prepare
@@ -17,12 +19,14 @@ from streams.rules.files import rules_text
 from streams.settings import Settings
 
 _HELP = described(
-    "Run the processors until SIGTERM or Ctrl-C: intake, decide, or both. Missing topics are "
+    "Run the processors until SIGTERM or Ctrl-C: intake, decide, deliver, or several. Without a name "
+    "intake and decide: nothing leaves the building unless deliver is named. Missing topics are "
     "created and the first rules journaled. Several workers are processes of their own, started "
     "again when they die. Metrics and health are served per process; the addresses are printed.",
     "run",
     "run decide --workers 2",
     "run intake",
+    "run intake decide deliver",
 )
 
 
@@ -31,6 +35,10 @@ class RoleName(StrEnum):
 
     INTAKE = "intake"
     DECIDE = "decide"
+    DELIVER = "deliver"
+
+
+_DEFAULT = (RoleName.INTAKE, RoleName.DECIDE)
 
 
 def register(app: typer.Typer) -> None:
@@ -41,23 +49,37 @@ def register(app: typer.Typer) -> None:
         ctx: typer.Context,
         roles: Annotated[
             list[RoleName] | None,
-            typer.Argument(metavar="[intake] [decide]", help="Default: both."),
+            typer.Argument(
+                metavar="[intake] [decide] [deliver]", help="Default: intake and decide."
+            ),
         ] = None,
         workers: Annotated[int, typer.Option(min=1, max=256, help="Processes of decide.")] = 1,
         intake_workers: Annotated[
             int,
             typer.Option(min=1, max=256, help="Processes of intake; one under RFM_CLOCK=event."),
         ] = 1,
+        deliver_workers: Annotated[
+            int, typer.Option(min=1, max=256, help="Processes of deliver.")
+        ] = 1,
     ) -> None:
         settings = settings_of(ctx)
-        named: list[Role] = [role.value for role in roles or RoleName]
-        planned = plan_workers(settings, named, workers, intake_workers)
+        named: list[Role] = [role.value for role in roles or _DEFAULT]
+        if "deliver" in named:
+            _check_delivery(settings)
+        planned = plan_workers(settings, named, workers, intake_workers, deliver_workers)
         # What can be wrong in files is said before anything starts.
         rules_text(settings)
         if len(planned) == 1:
             _run_here(settings, planned[0])
         else:
             _supervise(settings, planned)
+
+
+def _check_delivery(settings: Settings) -> None:
+    require_installed()
+    from streams.deliver.transports import build_channels
+
+    build_channels(settings, SystemClock())
 
 
 def _run_here(settings: Settings, worker: Worker) -> None:

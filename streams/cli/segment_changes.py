@@ -1,8 +1,6 @@
 """`segments history` and `segments flow`: what topic `segment-changes` tells."""
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -12,7 +10,15 @@ from schemas.fields import read_instant_ms
 from streams.bootstrap import build_rules_log, names_of
 from streams.cli.context import check_kafka, quiet_settings_of
 from streams.cli.help_text import described
-from streams.cli.output import Cell, clean, note, print_json, print_table, progress_bar
+from streams.cli.output import (
+    Cell,
+    clean,
+    note,
+    print_csv,
+    print_json,
+    print_table,
+    progress_bar,
+)
 from streams.cli.shares import NOWHERE, check_scheme, fraction, percent
 from streams.core.rules import RFM, Rules, compile_rules
 from streams.errors import UsageError
@@ -218,7 +224,7 @@ def _print_transitions(found: list[Transition], *, as_csv: bool, as_json: bool) 
             ]
         )
     elif as_csv:
-        _print_csv(
+        print_csv(
             ("from", "to", "customers", "row_share"),
             [
                 (one.before, one.after, one.customers,
@@ -257,14 +263,6 @@ def _print_flags(found: list[FlagFlow], *, as_csv: bool, as_json: bool) -> None:
     if as_json:
         print_json([one._asdict() for one in found])
     elif as_csv:
-        _print_csv(FlagFlow._fields, found)
+        print_csv(FlagFlow._fields, found)
     else:
         print_table(("flag", "before", "kept", "gained", "lost", "after"), found, "Customers")
-
-
-def _print_csv(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    typer.echo(text.getvalue(), nl=False)

@@ -7,7 +7,7 @@ import typer
 from streams.cli.context import check_kafka, open_store, quiet_settings_of
 from streams.cli.help_text import described
 from streams.cli.output import print_fields, print_json, print_table
-from streams.insights.status import StatusReader
+from streams.insights.status import Member, StatusReader
 
 _HELP = described(
     "How far each journal partition is decided and stored, who decides, what intake has left to "
@@ -58,9 +58,8 @@ def _status(
         [
             (group.group, group.state, member.instance, member.host, member.partitions)
             for group in status.groups
-            for member in group.members
-        ]
-        or [(group.group, group.state, "nobody", "", "") for group in status.groups],
+            for member in group.members or [Member("nobody", "", "")]
+        ],
         "Members",
     )
     typer.echo()

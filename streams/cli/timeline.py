@@ -8,7 +8,15 @@ import typer
 from streams.cli.output import clean
 from streams.codec.outputs import OutputEncoder
 from streams.codec.text import format_instant, format_money
-from streams.core.outputs import ActionRequested, Forwarded, NotForwarded, Output
+from streams.core.outputs import (
+    ActionRequested,
+    ActionSuppressed,
+    Forwarded,
+    NotForwarded,
+    Output,
+    SegmentChanged,
+)
+from streams.insights.deciding_rules import DecidingRules
 from streams.insights.history import Entry
 
 # What an event is about, by field and the word for it, in order of interest.
@@ -25,15 +33,16 @@ _MONEY = ("total_minor", "amount_minor", "value_minor")
 
 
 class Timeline:
-    """Describes entries with sums in one base currency."""
+    """Describes entries with sums in one base currency; `deciding` are the rules in words."""
 
-    def __init__(self, digits: int, currency: str) -> None:
+    def __init__(self, digits: int, currency: str, deciding: DecidingRules) -> None:
         self._digits = digits
         self._currency = currency
         self._encoder = OutputEncoder(currency)
+        self._deciding = deciding
 
     def describe(self, entry: Entry) -> dict[str, Any]:
-        """One entry as a document; outputs as they were published."""
+        """One entry as a document; outputs as they were published, with the rule that decided."""
         standing = entry.standing
         scores = standing.scores
         return {
@@ -49,7 +58,8 @@ class Timeline:
             "segment": standing.segment,
             "order_count": standing.facts.order_count,
             "monetary": format_money(standing.facts.monetary_minor, self._digits),
-            "outputs": [self._output(output) for output in entry.outputs],
+            "rules_version": entry.rules_version,
+            "outputs": [self._output(output, entry) for output in entry.outputs],
         }
 
     def print_entry(self, document: dict[str, Any]) -> None:
@@ -72,6 +82,8 @@ class Timeline:
         )
         for output in document["outputs"]:
             typer.echo(clean(f"    {_line(output)}"))
+            if output.get("rule"):
+                typer.echo(clean(f"        {output['rule']}"))
 
     def _about(self, entry: Entry) -> str:
         event = entry.event
@@ -89,7 +101,7 @@ class Timeline:
         ]
         return ", ".join(said)
 
-    def _output(self, output: Output) -> dict[str, Any]:
+    def _output(self, output: Output, entry: Entry) -> dict[str, Any]:
         if isinstance(output, Forwarded):
             event = output.event
             return {
@@ -106,6 +118,10 @@ class Timeline:
         document: dict[str, Any] = msgspec.json.decode(self._encoder.encode(output).value)
         if isinstance(output, ActionRequested):
             document["decided_at"] = format_instant(output.decided_at_ms)
+        if isinstance(output, SegmentChanged):
+            document["rule"] = self._deciding.of_change(output)
+        elif isinstance(output, ActionRequested | ActionSuppressed):
+            document["rule"] = self._deciding.of_action(output, entry.rules_version)
         return document
 
 
@@ -113,28 +129,57 @@ def _line(output: dict[str, Any]) -> str:
     match output["type"]:
         case "segment.changed":
             return (
-                f"segment {output['scheme']}: {output['previous'] or 'none'} -> "
-                f"{output['current'] or 'none'} (cause {_cause(output['cause'])}, effective "
+                f"segment {output['scheme']}: {_segment(output['previous'])} -> "
+                f"{_segment(output['current'])} (cause {_cause(output['cause'])}, effective "
                 f"{output['effective_at']}, sequence {output['sequence']}, rules "
                 f"{output['rules_version']})"
             )
         case "action.requested":
+            control = " (control group, nothing is sent)" if output["control_group"] else ""
             return (
-                f"action {output['campaign']}/{output['step']} requested by "
-                f"{', '.join(output['channels'])} (cause {_cause(output['cause'])}, due "
-                f"{output['due_at']}, until {output['valid_until']}, {output['action_id']})"
+                f"action {output['campaign']}/{output['step']} requested{control} by "
+                f"{', '.join(output['channels'])}: {output['template']}{_voucher(output)} (cause "
+                f"{_cause(output['cause'])}, due {output['due_at']}, until "
+                f"{output['valid_until']}, {output['action_id']})"
             )
         case "action.suppressed":
             return (
                 f"action {output['campaign']}/{output['step']} held back: {output['reason']} "
                 f"({output['detail']})"
             )
+        case "campaign.outcome":
+            return f"outcome of {output['campaign']} ({output['stage']}): {_outcome(output)}"
         case "forwarded":
             return f"event {output['event_id']} goes on to customer {output['to_customer_id']}"
         case "not_forwarded":
             return f"event {output['event_id']} became a dead letter: {output['reason']}"
         case _:
-            return f"action {output['action_id']} cancelled: {output['reason']}"
+            return (
+                f"action {output['action_id']} of {output['campaign']} cancelled: "
+                f"{output['reason']}"
+            )
+
+
+def _segment(segment: str | list[str] | None) -> str:
+    """A segment, or the flags of a flag scheme."""
+    named = ", ".join(segment) if isinstance(segment, list) else segment
+    return named or "none"
+
+
+def _voucher(action: dict[str, Any]) -> str:
+    voucher = action["parameters"].get("voucher")
+    return f" with {voucher['class']} until {voucher['expires_at']}" if voucher else ""
+
+
+def _outcome(output: dict[str, Any]) -> str:
+    said = [
+        f"{output['actions']} actions",
+        f"{output['orders']} orders worth {output['net']} {output['currency']}",
+        *(name for name in ("opened", "clicked", "unsubscribed") if output[name]),
+    ]
+    if output["control_group"]:
+        said.insert(0, "control group")
+    return f"{', '.join(said)}, from {output['first_action_at']} to {output['counted_until']}"
 
 
 def _cause(cause: dict[str, Any]) -> str:

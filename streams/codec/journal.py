@@ -30,6 +30,7 @@ KINDS: dict[int, type[inputs.Input]] = {
     35: inputs.SnapshotTaken,
     36: inputs.Sweep,
     37: inputs.ProductsTaken,
+    38: inputs.CampaignPaused,
 }
 EVENT_TYPES: dict[type, str] = {
     inputs.OrderPlaced: "order.placed",
@@ -50,6 +51,7 @@ EVENT_TYPES: dict[type, str] = {
     inputs.SnapshotTaken: "snapshot.taken",
     inputs.Sweep: "sweep",
     inputs.ProductsTaken: "products.taken",
+    inputs.CampaignPaused: "campaign.paused",
 }
 _prefixes = {kind: bytes([number]) for number, kind in KINDS.items()}
 _decoders = {number: msgspec.msgpack.Decoder(kind).decode for number, kind in KINDS.items()}

@@ -16,6 +16,7 @@ from streams.core.outputs import (
     ActionCancelled,
     ActionRequested,
     ActionSuppressed,
+    CampaignOutcome,
     CartContent,
     NotForwarded,
     SegmentChanged,
@@ -25,6 +26,7 @@ from streams.core.values import Cause
 
 SEGMENT_CHANGES = "segment-changes"
 ACTIONS = "marketing.actions"
+OUTCOMES = "campaign.outcomes"
 DEAD_LETTERS = "dead-letters"
 _SOURCE = b"rfm-streams"
 _FIXED_HEADERS = [
@@ -68,6 +70,9 @@ class OutputEncoder:
             case ActionCancelled() | ActionSuppressed():
                 body, at_ms = _held_back(output), output.decided_at_ms
                 topic, event_id = ACTIONS, output.event_id
+            case CampaignOutcome():
+                body, at_ms = self._campaign_outcome(output), output.decided_at_ms
+                topic, event_id = OUTCOMES, output.event_id
         headers = [
             ("ce_id", event_id.encode()),
             ("ce_type", body["type"].encode()),
@@ -128,14 +133,21 @@ class OutputEncoder:
         parameters: dict[str, Any] = {}
         if output.cart is not None:
             parameters |= self._cart(output.cart)
-        if output.offer is not None:
-            parameters["offer"] = output.offer
+        if output.voucher is not None:
+            parameters["voucher"] = {
+                "class": output.voucher.name,
+                "expires_at": format_instant(output.voucher.expires_at_ms),
+                "key": output.voucher.key,
+            }
+        if output.suggestions:
+            parameters["suggestions"] = [{"sku": sku} for sku in output.suggestions]
         return {
             "action_id": output.action_id,
             "type": "action.requested",
             "schema_version": 1,
             "customer_id": output.customer_id,
             "campaign": output.campaign,
+            "campaign_version": output.version,
             "step": output.step,
             "channels": list(output.channels),
             "template": output.template,
@@ -144,7 +156,7 @@ class OutputEncoder:
             "cause": _cause(output.cause),
             "due_at": format_instant(output.due_at_ms),
             "valid_until": format_instant(output.valid_until_ms),
-            "control_group": False,
+            "control_group": output.is_control,
             "idempotency_key": output.action_id,
         }
 
@@ -154,8 +166,31 @@ class OutputEncoder:
             "cart_id": cart.cart_id,
             "value": format_money(value_minor, MINOR_DIGITS[currency]),
             "currency": currency,
-            "items": [_item(item) for item in cart.items],
+            "items": [_item(item, cart.return_rates.get(item.sku)) for item in cart.items],
             "checkout_url": cart.checkout_url,
+        }
+
+    def _campaign_outcome(self, output: CampaignOutcome) -> dict[str, Any]:
+        return {
+            "event_id": output.event_id,
+            "type": "campaign.outcome",
+            "schema_version": 1,
+            "customer_id": output.customer_id,
+            "campaign": output.campaign,
+            "campaign_version": output.version,
+            "segment": output.segment,
+            "control_group": output.is_control,
+            "stage": output.stage,
+            "actions": output.actions,
+            "first_action_at": format_instant(output.from_ms),
+            "counted_until": format_instant(output.until_ms),
+            "orders": output.orders,
+            "net": format_money(output.net_minor, self._digits),
+            "currency": self._currency,
+            "opened": output.opened,
+            "clicked": output.clicked,
+            "unsubscribed": output.unsubscribed,
+            "decided_at": format_instant(output.decided_at_ms),
         }
 
 
@@ -176,7 +211,7 @@ def dead_letter_of(refused: NotForwarded, partition: int, offset: int, now_ms: i
     return Message(DEAD_LETTERS, refused.customer_id.encode(), encode_input(refused.event), headers)
 
 
-def _item(item: Item) -> dict[str, Any]:
+def _item(item: Item, return_rate: float | None) -> dict[str, Any]:
     whole = int(item.quantity)
     shown: dict[str, Any] = {
         "sku": item.sku,
@@ -186,6 +221,8 @@ def _item(item: Item) -> dict[str, Any]:
         shown["unit_price"] = format_money(item.unit_price_micro, 6)
     if item.name is not None:
         shown["name"] = item.name
+    if return_rate is not None:
+        shown["return_rate"] = return_rate
     return shown
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from streams.core.campaigns.guard import Guard
 from streams.errors import BrokenInvariant
 
 PARTITION_KEY = b"p"
@@ -28,7 +29,8 @@ class PartitionRecord(NamedTuple):
     the latest instant at which a census was told; `census_change` is what has changed since the
     census record was written. `told_snapshot_number` and `told_snapshot_ms` are of the latest
     snapshot that partition 0 told. `surveyed_ms` is the latest boundary up to which the owner is
-    known to have counted what was bought: not from the journal, and it may be behind.
+    known to have counted what was bought: not from the journal, and it may be behind. `customers`
+    have a state; `guard` is what campaigns did of late, see `encode_guard`.
     """
 
     journal_offset: int
@@ -43,15 +45,26 @@ class PartitionRecord(NamedTuple):
     told_snapshot_number: int = 0
     told_snapshot_ms: int = -1
     surveyed_ms: int = 0
+    customers: int = 0
+    guard: bytes = b""
 
 
 class RulesRecord(NamedTuple):
+    """`applied_ms` is the partition's time at which the rules came; 0 in the topic of rules."""
+
     version: int
     rules: str
+    applied_ms: int = 0
+
+
+class _GuardRecord(NamedTuple):
+    counts: dict[str, dict[int, int]]
+    paused: dict[str, int]
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_partition = msgspec.msgpack.Decoder(PartitionRecord).decode
+_decode_guard = msgspec.msgpack.Decoder(_GuardRecord).decode
 _decode_rules = msgspec.msgpack.Decoder(RulesRecord).decode
 
 
@@ -71,6 +84,25 @@ def decode_partition(value: bytes) -> PartitionRecord:
         return _decode_partition(value)
     except msgspec.DecodeError as error:
         raise BrokenInvariant(f"a partition record cannot be read: {error}") from error
+
+
+def encode_guard(guard: Guard) -> bytes:
+    """Bytes of what the guard counted and paused; none where there is nothing."""
+    if not guard.counts and not guard.paused:
+        return b""
+    return _encode(_GuardRecord(guard.counts, guard.paused))
+
+
+def decode_guard(record: PartitionRecord, partitions: int) -> Guard:
+    """The guard of a partition; raises `BrokenInvariant` where it is of another release."""
+    guard = Guard(partitions, record.customers)
+    if record.guard:
+        try:
+            known = _decode_guard(record.guard)
+        except msgspec.DecodeError as error:
+            raise BrokenInvariant(f"a partition record cannot be read: {error}") from error
+        guard.counts, guard.paused = known.counts, known.paused
+    return guard
 
 
 def encode_rules(record: RulesRecord) -> bytes:

@@ -11,6 +11,7 @@ import msgspec
 from streams.core.population.counted import Counted
 from streams.core.state import (
     Attribute,
+    Attribution,
     Cart,
     Consent,
     Contact,
@@ -24,6 +25,7 @@ from streams.core.state import (
     Remnant,
     Return,
     Run,
+    Sent,
 )
 from streams.errors import BrokenInvariant
 
@@ -67,6 +69,10 @@ class _StateRecord(NamedTuple):
     products: _ProductsRecord | None
     counted: Counted | None
     held: dict[str, Held]
+    pending: dict[str, int]
+    mutes: dict[str, int]
+    sent: list[Sent]
+    attributions: list[Attribution]
 
 
 class Head(msgspec.Struct, array_like=True, frozen=True):
@@ -112,6 +118,10 @@ def encode_state(state: CustomerState) -> bytes:
             products and (products.categories, products.skus, products.bought),
             state.counted,
             state.held,
+            state.pending,
+            state.mutes,
+            state.sent,
+            state.attributions,
         )
     )
 
@@ -150,6 +160,10 @@ def decode_state(customer_id: str, value: bytes) -> CustomerState:
         products=Products(*record.products) if record.products is not None else None,
         counted=record.counted,
         held=record.held,
+        pending=record.pending,
+        mutes=record.mutes,
+        sent=record.sent,
+        attributions=record.attributions,
     )
 
 

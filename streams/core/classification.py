@@ -1,7 +1,5 @@
 """Puts a customer into the segment of every scheme, and counts the customer for the census."""
 
-from dataclasses import replace
-
 from streams.core.behaviour_facts import units_per_order_milli
 from streams.core.facts import Facts, facts_at
 from streams.core.moment import Moment
@@ -23,7 +21,7 @@ def classify(
 ) -> tuple[int | None, list[SegmentChanged]]:
     """Decide every scheme at `at_ms`; the next change by the clock alone, and what changed.
 
-    The changes stand in the moment's outputs already.
+    The changes stand in the moment's outputs already, and the moment can show the customer.
     """
     rules = moment.rules
     facts = facts_at(
@@ -34,6 +32,7 @@ def classify(
         count_zero_value_orders=rules.count_zero_value_orders,
     )
     view = View(state, facts, at_ms)
+    moment.show(view)
     memberships, gone = state.memberships, is_gone(state)
     counted = _count(view, rules) if rules.uses_population else None
     changes: list[SegmentChanged] = []
@@ -75,7 +74,7 @@ def _next_count_ms(facts: Facts, rules: Rules) -> int | None:
 
 def _by_population(moment: Moment) -> Moment:
     """The moment, with the cause of a change that was held back until now."""
-    return replace(moment, cause=Cause(_POPULATION))
+    return moment.because(Cause(_POPULATION))
 
 
 def is_gone(state: CustomerState) -> bool:

@@ -216,4 +216,26 @@ class Sweep:
     done: bool = False
 
 
-Input = CustomerEvent | Tick | RulesApplied | CensusTaken | ProductsTaken | SnapshotTaken | Sweep
+@dataclass(slots=True, kw_only=True)
+class CampaignPaused:
+    """A campaign reached more customers than it should, in `partition`; all hold it from here on.
+
+    `release` is how often it had been resumed before.
+    """
+
+    received_at_ms: int
+    campaign: str
+    release: int
+    partition: int
+
+
+Input = (
+    CustomerEvent
+    | Tick
+    | RulesApplied
+    | CensusTaken
+    | ProductsTaken
+    | SnapshotTaken
+    | Sweep
+    | CampaignPaused
+)

@@ -12,8 +12,10 @@ and starts of campaigns, then their steps by due instant, priority, name and key
 from typing import NamedTuple
 
 from streams.core import merging, profile
-from streams.core.campaigns import carts, progress
-from streams.core.classification import classify
+from streams.core.campaigns import attribution, carts, ending, firing, starting, timing
+from streams.core.campaigns.definition import ABANDONED_CART
+from streams.core.campaigns.guard import Guard
+from streams.core.classification import classify, is_gone
 from streams.core.history import (
     fold,
     forget_until,
@@ -37,9 +39,9 @@ from streams.core.inputs import (
     ServiceContacted,
 )
 from streams.core.moment import Moment
-from streams.core.outputs import ActionSuppressed, Output
+from streams.core.outputs import ActionSuppressed, Output, SegmentChanged
 from streams.core.rules import Rules
-from streams.core.state import CustomerState
+from streams.core.state import CustomerState, Run
 from streams.core.values import Cause, stable_id
 
 # What became of an event, for counting.
@@ -69,9 +71,17 @@ class Step(NamedTuple):
 
 
 def apply(
-    state: CustomerState, event: CustomerEvent, rules: Rules, now_ms: int, event_type: str
+    state: CustomerState,
+    event: CustomerEvent,
+    rules: Rules,
+    now_ms: int,
+    event_type: str,
+    guard: Guard | None = None,
 ) -> Step:
-    """Take in one event at partition time `now_ms`. All timers due by then have fired before."""
+    """Take in one event at partition time `now_ms`. All timers due by then have fired before.
+
+    `guard` is the partition's and counts on; without one nothing is ever too much.
+    """
     if state.merged_into is not None:
         # Whether it is a duplicate is for the target to say: here it may be going round in a circle.
         return Step([merging.forward(state, event, now_ms)], FORWARDED)
@@ -88,6 +98,7 @@ def apply(
         event.occurred_at_ms,
         Cause("backfill" if event.backfill else "event", event.event_id, event_type),
         not event.backfill,
+        guard=guard or Guard(),
     )
     _adopt(state, moment, now_ms)
     if not _record(state, event, moment, late):
@@ -96,25 +107,27 @@ def apply(
     if kind is not None:
         moment.cause = Cause(kind, event.event_id, event_type)
         moment.starts_campaigns = False
-    _settle(state, moment, now_ms)
+    _settle(state, moment, now_ms, event)
     return Step(moment.outputs, APPLIED, late)
 
 
-def fire(state: CustomerState, due_ms: int, rules: Rules, now_ms: int) -> Step:
+def fire(
+    state: CustomerState, due_ms: int, rules: Rules, now_ms: int, guard: Guard | None = None
+) -> Step:
     """Let the clock reach `due_ms` (at most `now_ms`, the partition's time) for this customer."""
-    moment = Moment(rules, now_ms, due_ms, Cause("clock"))
+    moment = Moment(rules, now_ms, due_ms, Cause("clock"), guard=guard or Guard())
     # Just before, so that what the clock changes now is not taken for a change of rules or limits.
     _adopt(state, moment, due_ms - 1)
     _settle(state, moment, due_ms)
     return Step(moment.outputs, APPLIED)
 
 
-def sweep(state: CustomerState, rules: Rules, now_ms: int) -> Step:
+def sweep(state: CustomerState, rules: Rules, now_ms: int, guard: Guard | None = None) -> Step:
     """Decide a customer anew because rules or limits have moved; all due timers have fired before.
 
     The note is `SUPERSEDED` where the customer stands under them already.
     """
-    moment = Moment(rules, now_ms, now_ms, Cause("population"))
+    moment = Moment(rules, now_ms, now_ms, Cause("population"), guard=guard or Guard())
     adopted = _adopt(state, moment, now_ms)
     return Step(moment.outputs, APPLIED if adopted else SUPERSEDED)
 
@@ -128,13 +141,14 @@ def _adopt(state: CustomerState, moment: Moment, at_ms: int) -> bool:
     by_rules = state.rules_version != version
     if not by_rules and state.limits_number == number:
         return False
-    is_new = state.rules_version == 0
+    known_version = state.rules_version
     state.rules_version, state.limits_number = version, number
-    if not is_new:
-        cause = Cause("rules" if by_rules else "population")
-        adopting = Moment(moment.rules, moment.now_ms, at_ms, cause)
-        adopting.outputs = moment.outputs
-        _settle(state, adopting, at_ms)
+    if known_version:
+        adopting = moment.because(Cause("rules" if by_rules else "population"), at_ms)
+        adopting.starts_campaigns = True
+        if by_rules:
+            firing.release_resumed(state, adopting, at_ms)
+        _settle(state, adopting, at_ms, adopted_from=known_version if by_rules else None)
     return True
 
 
@@ -154,9 +168,9 @@ def _record(state: CustomerState, event: CustomerEvent, moment: Moment, late: bo
     match event:
         case OrderPlaced():
             recorded = record_order(state, event)
-            if recorded and (state.carts or state.runs):
+            if recorded and state.carts:
                 settled = carts.carts_ended_by(state, event)
-                progress.end_on_order(state, settled, moment)
+                ending.end_by_cart(state, settled, "order_placed", moment)
                 for cart_id in settled:
                     del state.carts[cart_id]
         case OrderCancelled():
@@ -170,13 +184,17 @@ def _record(state: CustomerState, event: CustomerEvent, moment: Moment, late: bo
         case CustomerErased():
             return _erase(state, event, moment)
         case CustomerMerged():
-            progress.end_runs(state, lambda run: True, "customer_merged", moment)
+            for run in state.runs:
+                ending.cancel_open(state, run, "customer_merged", moment)
             moment.outputs.append(merging.hand_over(state, event, moment.now_ms))
             return True
         case merging.MergedIn():
-            merging.take_in(state, event)
+            merging.take_in(state, event, lambda run: _group_of(run, moment))
             return True
-        case CustomerUpdated() | ConsentChanged() | DeliveryReported():
+        case DeliveryReported():
+            attribution.count_report(state, event)
+            return profile.record(state, event)
+        case CustomerUpdated() | ConsentChanged():
             return profile.record(state, event)
         case _:
             raise TypeError(f"no rule for {type(event).__name__}")
@@ -190,17 +208,17 @@ def _record_cart(state: CustomerState, event: CartUpdated, moment: Moment, late:
     cart_id = event.cart_id
     cart = state.carts[cart_id]
     if cart.event_id == event.event_id:
-        progress.end_runs_of_cart(state, cart_id, "cart_changed", moment)
+        ending.end_by_cart(state, [cart_id], "cart_changed", moment)
     if late and not cart.abandoned:
         state.carts[cart_id] = cart._replace(abandoned=True)
         _say_too_old(state, cart_id, moment)
-    elif isinstance(event, CartAbandoned):
-        _abandon(state, cart_id, moment)
     return True
 
 
 def _say_too_old(state: CustomerState, cart_id: str, moment: Moment) -> None:
-    for campaign in moment.rules.cart_campaigns if moment.starts_campaigns else ():
+    if not moment.starts_campaigns:
+        return
+    for campaign, _ in moment.rules.book.by_event.get(ABANDONED_CART, ()):
         moment.outputs.append(
             ActionSuppressed(
                 # The same old event may come again long after it is forgotten: then it is held back
@@ -229,13 +247,18 @@ def _abandon(state: CustomerState, cart_id: str, moment: Moment) -> None:
         return
     state.carts[cart_id] = cart._replace(abandoned=True)
     if moment.starts_campaigns and not carts.is_settled(state, cart):
-        progress.start_for_cart(state, cart_id, moment)
+        starting.start_by_cart(state, cart_id, moment)
+
+
+def _group_of(run: Run, moment: Moment) -> str | None:
+    campaign = moment.rules.book.find(run.campaign, run.version)
+    return campaign.group if campaign is not None else None
 
 
 def _erase(state: CustomerState, event: CustomerErased, moment: Moment) -> bool:
     """Forget everything that occurred up to the erasure; segments end in the change that follows."""
     erased_at_ms = event.occurred_at_ms
-    progress.end_runs(state, lambda run: True, "customer_erased", moment)
+    ending.end_runs(state, lambda run: True, "customer_erased", moment)
     forget_until(state, erased_at_ms)
     state.attributes = {
         key: one for key, one in state.attributes.items() if one.occurred_at_ms > erased_at_ms
@@ -246,28 +269,67 @@ def _erase(state: CustomerState, event: CustomerErased, moment: Moment) -> bool:
     state.carts = {
         key: cart for key, cart in state.carts.items() if cart.changed_at_ms > erased_at_ms
     }
-    state.starts = {}
+    state.starts, state.pending, state.mutes = {}, {}, {}
+    state.sent, state.attributions = [], []
     state.erased_at_ms = erased_at_ms
     if state.last_event_at_ms <= erased_at_ms:
         state.last_event_at_ms = 0
     return True
 
 
-def _settle(state: CustomerState, moment: Moment, at_ms: int) -> None:
-    """Bring segments, campaigns and the next due instant up to `at_ms`."""
+def _settle(
+    state: CustomerState,
+    moment: Moment,
+    at_ms: int,
+    event: CustomerEvent | None = None,
+    adopted_from: int | None = None,
+) -> None:
+    """Bring segments, campaigns and the next due instant up to `at_ms`.
+
+    `adopted_from`: the rules by which the customer was decided before, where they are others now.
+    """
     # By the instant decided about: an overdue timer still sees the window as it was then.
     fold(state, at_ms, moment.rules)
     next_change_ms, changes = classify(state, moment, at_ms)
-    for change in changes:
-        progress.end_left_segments(state, change, moment)
-    for change in changes:
-        progress.start_for_entry(state, change, moment)
+    if not is_gone(state):
+        _end_runs(state, changes, event, moment)
+        _start_runs(state, changes, event, moment, at_ms)
+        if adopted_from is not None:
+            starting.start_present(state, adopted_from, moment)
+            starting.start_missed(state, moment)
+        if state.runs and not isinstance(event, merging.MergedIn):
+            firing.fire_due_steps(state, moment, at_ms)
+        if state.attributions:
+            attribution.tell_due(state, moment, at_ms)
+    _set_next_due(state, moment, at_ms, next_change_ms)
+
+
+def _end_runs(
+    state: CustomerState,
+    changes: list[SegmentChanged],
+    event: CustomerEvent | None,
+    moment: Moment,
+) -> None:
+    if state.runs:
+        # What happened says more than what followed from it.
+        if event is not None and moment.cause.event_type is not None:
+            ending.end_by_event(state, moment.cause.event_type, moment)
+        ending.end_by_changes(state, changes, moment)
+
+
+def _start_runs(
+    state: CustomerState,
+    changes: list[SegmentChanged],
+    event: CustomerEvent | None,
+    moment: Moment,
+    at_ms: int,
+) -> None:
+    starting.start_called(state, changes, event, moment, at_ms)
+    if isinstance(event, CartAbandoned) and event.cart_id in state.carts:
+        _abandon(state, event.cart_id, moment)
     if state.carts:
         _abandon_due_carts(state, moment, at_ms)
         carts.drop_old_carts(state, at_ms)
-    if state.runs:
-        progress.fire_due_steps(state, moment, at_ms)
-    _set_next_due(state, moment.rules, next_change_ms)
 
 
 def _abandon_due_carts(state: CustomerState, moment: Moment, at_ms: int) -> None:
@@ -276,21 +338,28 @@ def _abandon_due_carts(state: CustomerState, moment: Moment, at_ms: int) -> None
         due_ms = carts.abandonment_due_ms(cart, moment.rules)
         if due_ms is None or due_ms > at_ms:
             continue
-        # The cart's event tells two changes at one instant apart, in the ids of their actions.
+        # The cart's event tells two changes at one instant apart, in the ids of their actions. Due
+        # already while a back-filled event is taken in: that is the event's doing.
         cause = Cause("clock", cart.event_id, "cart.updated")
-        # Due already while a back-filled event is taken in: that is the event's doing.
-        by_clock = Moment(moment.rules, moment.now_ms, due_ms, cause, moment.starts_campaigns)
-        by_clock.outputs = moment.outputs
-        _abandon(state, cart_id, by_clock)
+        _abandon(state, cart_id, moment.because(cause, due_ms))
 
 
-def _set_next_due(state: CustomerState, rules: Rules, next_change_ms: int | None) -> None:
+def _set_next_due(
+    state: CustomerState, moment: Moment, at_ms: int, next_change_ms: int | None
+) -> None:
     due = next_change_ms
     for cart in state.carts.values():
-        abandoned_ms = carts.abandonment_due_ms(cart, rules)
+        abandoned_ms = carts.abandonment_due_ms(cart, moment.rules)
         if abandoned_ms is not None and (due is None or abandoned_ms < due):
             due = abandoned_ms
     for run in state.runs:
         if due is None or run.next_due_ms < due:
             due = run.next_due_ms
+    for told in state.attributions:
+        if due is None or told.next_ms < due:
+            due = told.next_ms
+    if moment.rules.book.timed and not is_gone(state):
+        timed_ms = timing.next_ms(state, moment, at_ms)
+        if timed_ms is not None and (due is None or timed_ms < due):
+            due = timed_ms
     state.next_due_ms = due

@@ -3,6 +3,7 @@
 The two may live in different partitions, so what is handed over is a journal record of the target.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from streams.core.history import MAX_REMNANTS, drop_remnants, is_newer, order_hash
@@ -11,6 +12,8 @@ from streams.core.outputs import Forwarded, NotForwarded
 from streams.core.products import merge_products
 from streams.core.state import (
     Attribute,
+    Attribution,
+    Cart,
     Consent,
     Contact,
     CustomerState,
@@ -19,6 +22,8 @@ from streams.core.state import (
     Products,
     Remnant,
     Return,
+    Run,
+    Sent,
 )
 from streams.core.values import stable_id
 
@@ -45,6 +50,12 @@ class MergedIn(CustomerEvent):
     contacts: dict[str, Contact] = field(default_factory=dict)
     offers: list[int] = field(default_factory=list)
     products: Products | None = None
+    carts: dict[str, Cart] = field(default_factory=dict)
+    runs: list[Run] = field(default_factory=list)
+    pending: dict[str, int] = field(default_factory=dict)
+    mutes: dict[str, int] = field(default_factory=dict)
+    sent: list[Sent] = field(default_factory=list)
+    attributions: list[Attribution] = field(default_factory=list)
 
 
 def hand_over(state: CustomerState, event: CustomerMerged, now_ms: int) -> Forwarded | NotForwarded:
@@ -75,7 +86,16 @@ def hand_over(state: CustomerState, event: CustomerMerged, now_ms: int) -> Forwa
         contacts=state.contacts,
         offers=state.offers,
         products=state.products,
+        carts=state.carts,
+        runs=[
+            run._replace(last_action_id=None, open_until_ms=0) for run in state.runs if run.is_live
+        ],
+        pending=state.pending,
+        mutes=state.mutes,
+        sent=state.sent,
+        attributions=state.attributions,
     )
+    state.runs, state.pending, state.mutes, state.sent, state.attributions = [], {}, {}, [], []
     state.contacts, state.offers, state.products, state.held = {}, [], None, {}
     state.orders, state.returns, state.cancellations = {}, {}, {}
     state.attributes, state.consents, state.starts, state.carts = {}, {}, {}, {}
@@ -90,8 +110,11 @@ def forward(state: CustomerState, event: CustomerEvent, now_ms: int) -> Forwarde
     return _forwarded(replace(event, customer_id=target, received_at_ms=now_ms), state.customer_id)
 
 
-def take_in(state: CustomerState, merged: MergedIn) -> None:
-    """Add the facts of another customer; what both know counts once, consent is the stricter."""
+def take_in(state: CustomerState, merged: MergedIn, group_of: Callable[[Run], str | None]) -> None:
+    """Add the facts of another customer; what both know counts once, consent is the stricter.
+
+    `group_of` tells the campaign group of a run, of which only one is live.
+    """
     for order_id, order in merged.orders.items():
         known = state.orders.get(order_id)
         if known is None or is_newer(
@@ -117,9 +140,36 @@ def take_in(state: CustomerState, merged: MergedIn) -> None:
             state.consents[channel] = consent
     for name, at_ms in merged.starts.items():
         state.starts[name] = max(at_ms, state.starts.get(name, 0))
+    _add_progress(state, merged, group_of)
     both = {**merged.seen, **state.seen}
     state.seen = dict(sorted(both.items(), key=lambda one: one[1]))
     state.last_event_at_ms = max(state.last_event_at_ms, merged.last_event_at_ms)
+
+
+def _add_progress(
+    state: CustomerState, merged: MergedIn, group_of: Callable[[Run], str | None]
+) -> None:
+    """Campaigns go on where either was; what both are in goes on once, as the target is in it."""
+    for cart_id, cart in merged.carts.items():
+        own = state.carts.get(cart_id)
+        if own is None or is_newer(
+            cart.changed_at_ms, cart.event_id, own.changed_at_ms, own.event_id
+        ):
+            state.carts[cart_id] = cart
+    live = [run for run in state.runs if run.is_live]
+    known = {(run.campaign, run.key) for run in live}
+    groups = {group_of(run) for run in live} - {None}
+    state.runs += [
+        run
+        for run in merged.runs
+        if (run.campaign, run.key) not in known and group_of(run) not in groups
+    ]
+    for name, at_ms in merged.pending.items():
+        state.pending.setdefault(name, at_ms)
+    for tag, until_ms in merged.mutes.items():
+        state.mutes[tag] = max(until_ms, state.mutes.get(tag, 0))
+    state.sent = sorted([*state.sent, *merged.sent])
+    state.attributions += merged.attributions
 
 
 def _add_folded(state: CustomerState, merged: MergedIn) -> None:

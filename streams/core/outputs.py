@@ -35,29 +35,45 @@ class SegmentChanged:
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class CartContent:
-    """The cart an action is about."""
+    """The cart an action is about; `return_rates` by sku, where they were asked for and are known."""
 
     cart_id: str
     value_minor: int
     foreign: Foreign | None
     items: tuple[Item, ...]
     checkout_url: str | None
+    return_rates: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class VoucherOffered:
+    """An offer: a class of voucher, which the shop makes one of under `key`."""
+
+    name: str
+    expires_at_ms: int
+    key: str
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class ActionRequested:
-    """A marketing action to be carried out once, until `valid_until_ms` at the latest."""
+    """A marketing action to be carried out once, until `valid_until_ms` at the latest.
+
+    `is_control`: the customer is in the control group, and nothing is sent.
+    """
 
     action_id: str
     customer_id: str
     campaign: str
+    version: int
     step: str
     channels: tuple[str, ...]
     template: str
-    offer: str | None
+    voucher: VoucherOffered | None
     cart: CartContent | None
+    suggestions: tuple[str, ...]
     segment_context: dict[str, str | list[str] | None] = field(default_factory=dict)
     cause: Cause
+    is_control: bool
     due_at_ms: int
     decided_at_ms: int
     valid_until_ms: int
@@ -89,6 +105,33 @@ class ActionSuppressed:
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
+class CampaignOutcome:
+    """What a customer did from a run's first action to a week after its last.
+
+    `segment` is the one of scheme `rfm` at the first action, `orders` counting orders in that time,
+    `net_minor` what is left of them after returns. `stage`: preliminary, or final after 30 more days
+    for returns.
+    """
+
+    event_id: str
+    customer_id: str
+    campaign: str
+    version: int
+    segment: str | None
+    is_control: bool
+    stage: str
+    actions: int
+    from_ms: int
+    until_ms: int
+    orders: int
+    net_minor: int
+    opened: bool
+    clicked: bool
+    unsubscribed: bool
+    decided_at_ms: int
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
 class Forwarded:
     """An input for another customer, to be journaled to that customer's partition."""
 
@@ -104,5 +147,5 @@ class NotForwarded:
     message: str
 
 
-Message = SegmentChanged | ActionRequested | ActionCancelled | ActionSuppressed
+Message = SegmentChanged | ActionRequested | ActionCancelled | ActionSuppressed | CampaignOutcome
 Output = Message | Forwarded | NotForwarded

@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from streams.core.campaigns.definition import Campaign, compile_campaign
+from streams.core.campaigns.book import Book, compile_book
+from streams.core.campaigns.policy import Policy, compile_policy
+from streams.core.campaigns.upcoming import Upcoming
 from streams.core.population.snapshot import Snapshot
 from streams.core.schemes import (
     attributes,
@@ -45,13 +47,14 @@ class RulesError(ValueError):
 class Rules:
     """Durations in milliseconds, money in minor units of the base currency.
 
-    `schemes` are in the order in which they are asked, under the limits of `snapshot`.
-    `limits_number` is the number of the snapshot that moved any of them last. Without
-    `uses_population` nobody is counted and no snapshot is taken; `counts_value` where the figures of
-    the value window are counted too.
+    `applied_ms` is the partition's time at which they came. `schemes` are in the order in which they
+    are asked, under the limits of `snapshot`. `limits_number` is the number of the snapshot that
+    moved any of them last. Without `uses_population` nobody is counted and no snapshot is taken;
+    `counts_value` where the figures of the value window are counted too.
     """
 
     version: int
+    applied_ms: int
     snapshot: Snapshot | None
     limits_number: int
     base_currency: str
@@ -68,10 +71,9 @@ class Rules:
     sweep_customers_per_s: int
     max_event_age_ms: int
     cart_abandoned_after_ms: int
-    consent_unknown: Mapping[str, str]
-    campaigns: Mapping[str, Campaign]
-    campaigns_by_entry: Mapping[tuple[str, str], tuple[Campaign, ...]]
-    cart_campaigns: tuple[Campaign, ...]
+    policy: Policy
+    book: Book
+    upcoming: Upcoming
 
     @property
     def snapshot_number(self) -> int:
@@ -96,18 +98,18 @@ class Rules:
         raise KeyError(name)
 
 
-def compile_rules(text: str, version: int) -> Rules:
+def compile_rules(text: str, version: int, applied_ms: int = 0) -> Rules:
     """Rules from their journaled JSON text; raises `RulesError` naming the entry that is wrong."""
     try:
         raw: dict[str, Any] = json.loads(text)
-        return _compile(raw, version)
+        return _compile(raw, version, applied_ms)
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, RulesError):
             raise
         raise RulesError(f"rules version {version}: {type(error).__name__}: {error}") from error
 
 
-def _compile(raw: Mapping[str, Any], version: int) -> Rules:
+def _compile(raw: Mapping[str, Any], version: int, applied_ms: int) -> Rules:
     population = raw["population"]
     shop = Shop(
         int(raw["window_ms"]),
@@ -116,15 +118,13 @@ def _compile(raw: Mapping[str, Any], version: int) -> Rules:
         bool(raw["count_zero_value_orders"]),
     )
     schemes = _compile_schemes(raw["schemes"], shop)
-    campaigns = {entry["name"]: compile_campaign(entry) for entry in raw["campaigns"]}
-    _check_entries(campaigns, schemes)
-    ordered = sorted(campaigns.values(), key=lambda one: (one.priority, one.name))
-    entries: dict[tuple[str, str], tuple[Campaign, ...]] = {}
-    for campaign in ordered:
-        if campaign.enters is not None:
-            entries[campaign.enters] = (*entries.get(campaign.enters, ()), campaign)
+    book = compile_book(raw["campaigns"], raw["retired"], raw["arming"], shop)
+    policy = compile_policy(raw["policy"], raw["consent_unknown"])
+    _check_entries(book, schemes)
+    _check_offers(book, policy)
     return Rules(
         version=version,
+        applied_ms=applied_ms,
         snapshot=None,
         limits_number=0,
         base_currency=str(raw["base_currency"]),
@@ -141,10 +141,11 @@ def _compile(raw: Mapping[str, Any], version: int) -> Rules:
         sweep_customers_per_s=int(population["sweep_customers_per_s"]),
         max_event_age_ms=int(raw["max_event_age_ms"]),
         cart_abandoned_after_ms=int(raw["cart_abandoned_after_ms"]),
-        consent_unknown=dict(raw["consent_unknown"]),
-        campaigns=campaigns,
-        campaigns_by_entry=entries,
-        cart_campaigns=tuple(one for one in ordered if one.on_abandoned_cart),
+        policy=policy,
+        book=book,
+        upcoming=Upcoming(
+            [one.schedule for campaign in book.timed for one in campaign.timetables], policy.zone
+        ),
     )
 
 
@@ -170,15 +171,36 @@ def _compile_schemes(raws: Sequence[Mapping[str, Any]], shop: Shop) -> tuple[Sch
     return tuple(schemes)
 
 
-def _check_entries(campaigns: Mapping[str, Campaign], schemes: Sequence[Scheme]) -> None:
+def _check_entries(book: Book, schemes: Sequence[Scheme]) -> None:
+    """Campaigns start by segments that exist. A scheme that does not run has no members."""
     segments = {scheme.name: scheme.segments for scheme in schemes}
-    for campaign in campaigns.values():
-        if campaign.enters is None:
-            continue
-        scheme, segment = campaign.enters
-        if segment not in segments.get(scheme, ()):
-            known = "; ".join(f"{', '.join(names)} of {name}" for name, names in segments.items())
-            raise RulesError(
-                f"campaign {campaign.name}: unknown segment {segment!r} of scheme {scheme!r}; "
-                f"known are {known}"
-            )
+    ranked = {scheme.name for scheme in schemes if scheme.is_ranked}
+    for campaign in book.current.values():
+        for entry in campaign.entries:
+            if entry.scheme not in segments:
+                continue
+            if entry.segment not in segments.get(entry.scheme, ()):
+                known = "; ".join(
+                    f"{', '.join(names)} of {name}" for name, names in segments.items()
+                )
+                raise RulesError(
+                    f"campaign {campaign.name}: unknown segment {entry.segment!r} of scheme "
+                    f"{entry.scheme!r}; known are {known}"
+                )
+            if entry.direction is not None and entry.scheme not in ranked:
+                raise RulesError(
+                    f"campaign {campaign.name}: scheme {entry.scheme!r} has no order from best to "
+                    "worst, so there is no up and down"
+                )
+
+
+def _check_offers(book: Book, policy: Policy) -> None:
+    known = policy.offers.vouchers
+    for campaign in book.current.values():
+        for step in campaign.steps:
+            for variant in step.variants:
+                if variant.offer is not None and variant.offer not in known:
+                    raise RulesError(
+                        f"campaign {campaign.name}, step {step.name}: unknown offer "
+                        f"{variant.offer!r}; known are {', '.join(known)}"
+                    )

@@ -170,11 +170,18 @@ class Cart(NamedTuple):
     abandoned: bool
 
 
-class Run(NamedTuple):
-    """One customer's way through one campaign.
+# What a run waits for whose last action may still be on its way: so that it can be called off.
+ON_ITS_WAY = "on_its_way"
 
-    `base_ms` is the instant its step offsets count from; `next_due_ms` is when step number
-    `next_step` is due; `last_action_id` is the latest action asked for, open until `open_until_ms`.
+
+class Run(NamedTuple):
+    """One customer's way through one campaign, by the `version` with which it began.
+
+    `base_ms` is the instant its step offsets count from. Step number `next_step`, in its `round`
+    (from 0, for steps that repeat), was due at `due_ms` and is looked at next at `next_due_ms`,
+    later where it is `waiting` for something: the reason for which it is held. `entered` is the
+    (scheme, segment) by which the run began. `last_action_id` is the latest action asked for, open
+    until `open_until_ms`.
     """
 
     campaign: str
@@ -182,10 +189,51 @@ class Run(NamedTuple):
     version: int
     base_ms: int
     next_step: int
+    due_ms: int
     next_due_ms: int
     cause: Cause
+    round: int = 0
+    waiting: str = ""
+    entered: tuple[str, str] | None = None
     last_action_id: str | None = None
     open_until_ms: int = 0
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a step is still to come."""
+        return self.waiting != ON_ITS_WAY
+
+
+class Sent(NamedTuple):
+    """An action asked for, as caps count it. For controls, too."""
+
+    at_ms: int
+    channels: tuple[str, ...]
+
+
+class Attribution(NamedTuple):
+    """What is to be told of one run: what the customer did from its first action on.
+
+    `segment` is the one of scheme `rfm` at the first action. Orders count before `until_ms`, which
+    moves with each further action; `next_ms` is when to look again. `told` says that the preliminary
+    figures are out. `actions` are 64-bit hashes of the ids, by which reports of deliveries find them.
+    """
+
+    campaign: str
+    version: int
+    key: str
+    base_ms: int
+    segment: str | None
+    is_control: bool
+    from_ms: int
+    until_ms: int
+    next_ms: int
+    actions: tuple[int, ...]
+    told: bool = False
+    sent: int = 0
+    opened: bool = False
+    clicked: bool = False
+    unsubscribed: bool = False
 
 
 @dataclass(slots=True)
@@ -197,7 +245,9 @@ class CustomerState:
     `rules_version` and `limits_number` say what the customer was decided by last.
     `next_due_ms` is the next instant at which the passing of time alone may change anything.
     `contacts` are by contact id, `offers` the instants of actions tagged `cross_sell`, `counted`
-    what the census holds of this customer, `held` by scheme.
+    what the census holds of this customer, `held` by scheme. `pending` maps a campaign to the
+    instant at which its segment was entered by a cause that may not start it, `mutes` a tag to the
+    end of its silence; `sent` is as long as caps look back, `attributions` until all is told.
     """
 
     customer_id: str
@@ -224,6 +274,10 @@ class CustomerState:
     products: Products | None = None
     counted: Counted | None = None
     held: dict[str, Held] = field(default_factory=dict)
+    pending: dict[str, int] = field(default_factory=dict)
+    mutes: dict[str, int] = field(default_factory=dict)
+    sent: list[Sent] = field(default_factory=list)
+    attributions: list[Attribution] = field(default_factory=list)
 
     @property
     def newest_order_at_ms(self) -> int:

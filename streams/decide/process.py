@@ -70,7 +70,7 @@ class DecideProcess:
             return
         self._show_at_s = now_s + SHOW_EVERY_S
         decider = self._opened()
-        self.metrics.show_lag(decider.log.unread())
+        self.metrics.show_lag(decider.log.ends())
         self.metrics.show_partitions()
         self._reasons = _reasons(decider)
         self.metrics.show_ready(is_ready=not self._reasons)

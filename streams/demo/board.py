@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from schemas.fields import parse_instant_ms
-from streams.codec.outputs import ACTIONS, SEGMENT_CHANGES
+from streams.codec.outputs import ACTIONS, OUTCOMES, SEGMENT_CHANGES
 from streams.errors import BrokenInvariant
 
 SCHEME: Final = "rfm"
@@ -62,14 +62,14 @@ class Board:
     actions: list[Action] = field(default_factory=list)
 
     def take(self, topic: str, value: bytes) -> None:
-        """Take in one message of `segment-changes` or `marketing.actions` (logical names)."""
+        """Take in one message of an output topic (logical name); outcomes are not shown."""
         body: dict[str, Any] = _decode(value)
         if topic == SEGMENT_CHANGES:
             if body["scheme"] == SCHEME:
                 self._take_change(body)
         elif topic == ACTIONS:
             self._take_action(body)
-        else:
+        elif topic != OUTCOMES:
             raise BrokenInvariant(f"the demo does not read {topic}")
 
     def refuse(self, reason: str) -> None:

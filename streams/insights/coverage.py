@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from streams.core.campaigns.conditions import CHANNELS_WITHOUT_CONSENT
+from streams.core.campaigns.limits import CHANNELS_WITHOUT_CONSENT
 from streams.core.rules import Rules
 from streams.core.state import CustomerState
 
@@ -66,5 +66,5 @@ class Coverage:
 
 def channels_of(rules: Rules) -> set[str]:
     """Channels of the campaigns for which a customer's consent counts."""
-    used = {channel for one in rules.campaigns.values() for channel in one.channels}
+    used = {channel for one in rules.book.current.values() for channel in one.channels}
     return used - CHANNELS_WITHOUT_CONSENT

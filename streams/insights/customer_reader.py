@@ -1,9 +1,10 @@
 """Reads one customer's state out of the store, together with the rules it is judged by."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from streams.codec.partition import decode_partition
+from streams.codec.partition import decode_guard, decode_partition
 from streams.codec.state import decode_state
+from streams.core.campaigns.guard import Guard
 from streams.core.rules import Rules
 from streams.core.state import CustomerState
 from streams.errors import Transient
@@ -16,12 +17,16 @@ _ATTEMPTS = 50
 
 @dataclass(frozen=True, slots=True)
 class CustomerNow:
-    """A customer as of the latest commit; `state` is None where nothing is known of the id."""
+    """A customer as of the latest commit; `state` is None where nothing is known of the id.
+
+    `guard` says which campaigns the partition holds.
+    """
 
     partition: int
     time_ms: int
     rules: Rules
     state: CustomerState | None
+    guard: Guard = field(default_factory=Guard)
 
 
 def fetch_customer(store: StateStore, partition: int, customer_id: str) -> CustomerNow | None:
@@ -40,10 +45,13 @@ def fetch_customer(store: StateStore, partition: int, customer_id: str) -> Custo
             (value,) = store.load(partition, position.offset, [customer_id])
         except PositionChanged:
             continue
+        record = decode_partition(position.partition_record)
         return CustomerNow(
             partition,
-            decode_partition(position.partition_record).time_ms,
+            record.time_ms,
             stored.rules,
             decode_state(customer_id, value) if value is not None else None,
+            # Only who is held is asked here, not how many may be reached.
+            decode_guard(record, 1),
         )
     raise Transient(f"partition {partition} of Redis changes faster than it can be read; try again")

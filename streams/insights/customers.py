@@ -173,6 +173,9 @@ def facts_under(state: CustomerState, rules: Rules, at_ms: int) -> Facts:
 
 def _decided(state: CustomerState, scheme: str) -> MembershipAt:
     known = state.memberships.get(scheme, NO_MEMBERSHIP)
+    if state.erased_at_ms is not None and known.segment is None:
+        # The state keeps what the erasure ended, beside the number of that change; nobody is told.
+        return MembershipAt(scheme, None, None, None)
     since_ms = known.since_ms if known.sequence else None
     return MembershipAt(scheme, known.segment, known.previous, since_ms)
 

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field, replace
 
 from streams.codec.journal import EVENT_TYPES
 from streams.core import machine
+from streams.core.campaigns.definition import Campaign
+from streams.core.campaigns.guard import Guard
 from streams.core.inputs import (
+    CampaignPaused,
     CustomerEvent,
     Input,
     RulesApplied,
@@ -16,11 +19,14 @@ from streams.core.inputs import (
     Sweep,
     Tick,
 )
-from streams.core.outputs import Output
+from streams.core.outputs import ActionRequested, Output
 from streams.core.rules import Rules, compile_rules
 from streams.core.state import CustomerState
 from streams.errors import BrokenInvariant
 from streams.insights.customers import Standing, standing_at
+from streams.insights.deciding_rules import DecidingRules
+
+PAUSED = "campaign.paused"
 
 
 @dataclass(slots=True)
@@ -29,7 +35,8 @@ class Entry:
 
     `offset` is the journal record that made it known, `event` the customer's own event or None for
     the clock. `at_ms` is when it became true: the event's own time, or the due instant; `time_ms`
-    the partition's time at the decision. `note` is what became of an event.
+    the partition's time at the decision. `note` is what became of an event, or what else there is to
+    say; `rules_version` is of the rules that decided.
     """
 
     offset: int
@@ -40,16 +47,37 @@ class Entry:
     note: str
     standing: Standing
     outputs: list[Output] = field(default_factory=list)
+    rules_version: int = 0
+
+
+class ToldGuard(Guard):
+    """Knows the pauses that the journal tells; what other customers were sent stands with nobody."""
+
+    __slots__ = ()
+
+    def admit(self, campaign: Campaign, now_ms: int) -> bool:
+        """Nothing is too much here: where it was, the journal says so in a moment."""
+        del campaign, now_ms
+        return True
 
 
 class HistoryFold:
-    """Folds one partition of the journal for `customer_id`; feed it every record in order."""
+    """Folds one partition of the journal for `customer_id`; feed it every record in order.
 
-    def __init__(self, customer_id: str) -> None:
+    `partition` is the number of the partition: between the action by which its guard paused a campaign
+    and the record that tells, what the fold says of that campaign may have been held; a note says so.
+    """
+
+    def __init__(self, customer_id: str, partition: int | None = None) -> None:
         self.customer_id = customer_id
         self.state: CustomerState | None = None
         self.rules: Rules | None = None
         self.time_ms = 0
+        self.deciding = DecidingRules()
+        self._partition = partition
+        self._guard = ToldGuard()
+        # When each campaign last asked for an action, controls left out.
+        self._requested: dict[str, int] = {}
 
     @property
     def rules_version(self) -> int:
@@ -72,15 +100,44 @@ class HistoryFold:
                 self.rules = rules.under(record.snapshot)
         elif isinstance(record, Sweep) and self.customer_id in record.customers:
             entries += self._sweep(offset)
-        return entries
+        elif isinstance(record, CampaignPaused):
+            entries += self._pause(offset, record)
+        return [self._noted(entry) for entry in entries]
+
+    def _noted(self, entry: Entry) -> Entry:
+        entry.rules_version = self.rules_version
+        for output in entry.outputs:
+            if isinstance(output, ActionRequested) and not output.is_control:
+                self._requested[output.campaign] = output.decided_at_ms
+        return entry
+
+    def _pause(self, offset: int, record: CampaignPaused) -> list[Entry]:
+        """Hold a campaign from here on; told where the customer is in it, or was a moment ago."""
+        name = record.campaign
+        self._guard.pause(name, record.release)
+        state = self.state
+        if state is None:
+            return []
+        is_late = (
+            record.partition == self._partition
+            and self._requested.get(name, -1) >= record.received_at_ms
+        )
+        if not is_late and not any(run.campaign == name and run.is_live for run in state.runs):
+            return []
+        note = f"{name} paused by the guard of partition {record.partition}"
+        if is_late:
+            note += ": its actions since then may have been held instead, see marketing.actions"
+        standing = standing_at(state, self._rules(), self.time_ms)
+        return [Entry(offset, record.received_at_ms, self.time_ms, None, PAUSED, note, standing)]
 
     def _take_rules(self, record: RulesApplied) -> None:
         if record.version <= self.rules_version:
             return
-        known, rules = self.rules, compile_rules(record.rules, record.version)
+        known, rules = self.rules, compile_rules(record.rules, record.version, self.time_ms)
         if known is not None:
             rules = replace(rules.under(known.snapshot), limits_number=known.limits_number)
         self.rules = rules
+        self.deciding.take(record)
 
     def _sweep(self, offset: int) -> list[Entry]:
         """Decide the customer anew under moved limits or changed rules, as the journal says."""
@@ -88,7 +145,7 @@ class HistoryFold:
         if state is None:
             return []
         by_rules = state.rules_version != rules.version
-        step = machine.sweep(state, rules, self.time_ms)
+        step = machine.sweep(state, rules, self.time_ms, self._guard)
         if step.note != machine.APPLIED:
             return []
         standing = standing_at(state, rules, self.time_ms)
@@ -105,7 +162,7 @@ class HistoryFold:
         while state.next_due_ms is not None and state.next_due_ms <= now_ms:
             due_ms = state.next_due_ms
             time_ms = due_ms if continuous else now_ms
-            step = machine.fire(state, due_ms, self._rules(), time_ms)
+            step = machine.fire(state, due_ms, self._rules(), time_ms, self._guard)
             standing = standing_at(state, self._rules(), due_ms)
             entries.append(
                 Entry(offset, due_ms, time_ms, None, "clock", step.note, standing, step.outputs)
@@ -116,7 +173,9 @@ class HistoryFold:
         if self.state is None:
             self.state = CustomerState(self.customer_id)
         event_type = EVENT_TYPES[type(event)]
-        step = machine.apply(self.state, event, self._rules(), self.time_ms, event_type)
+        step = machine.apply(
+            self.state, event, self._rules(), self.time_ms, event_type, self._guard
+        )
         standing = standing_at(self.state, self._rules(), self.time_ms)
         return Entry(
             offset,

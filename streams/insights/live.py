@@ -7,8 +7,9 @@ beginning and the end of its scan. What must be of one instant is captured (`cap
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from streams.codec.partition import decode_partition
+from streams.codec.partition import decode_guard, decode_partition
 from streams.codec.state import decode_state
+from streams.core.campaigns.guard import Guard
 from streams.core.classification import is_gone
 from streams.core.rules import Rules
 from streams.core.state import CustomerState
@@ -25,13 +26,14 @@ Progress = Callable[[int], None]
 class LivePartition(NamedTuple):
     """One partition; `time_ms` is its time when it was asked, `rules` are under its snapshot.
 
-    `rules_text` is the rules as they were journaled.
+    `rules_text` is the rules as they were journaled, `guard` what campaigns did of late.
     """
 
     number: int
     time_ms: int
     rules: Rules
     rules_text: str
+    guard: Guard
 
 
 def live_partitions(
@@ -47,8 +49,9 @@ def live_partitions(
         stored = stored_rules(position) if position is not None else None
         if position is None or stored is None or position.partition_record is None:
             continue
-        time_ms = decode_partition(position.partition_record).time_ms
-        found.append(LivePartition(number, time_ms, stored.rules, stored.text))
+        record = decode_partition(position.partition_record)
+        guard = decode_guard(record, count)
+        found.append(LivePartition(number, record.time_ms, stored.rules, stored.text, guard))
     return found
 
 

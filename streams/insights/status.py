@@ -49,7 +49,7 @@ class PartitionStatus:
 
 @dataclass(frozen=True, slots=True)
 class TopicLag:
-    """What intake has left to read of a public topic, in offsets."""
+    """What intake has left to read of a public topic, counted as the lag of a partition is."""
 
     topic: str
     lag: int
@@ -120,10 +120,7 @@ class StatusReader:
 
     def _partition(self, number: int, decided: int | None, now_ms: int) -> PartitionStatus:
         bounds = self._journal.bounds(number)
-        next_offset = max(decided or 0, bounds.start)
-        lag = bounds.end - next_offset
-        if 0 < lag <= _COUNTED_LAG:
-            lag = sum(1 for _ in self._journal.read(number, next_offset, bounds.end))
+        lag = _count_unread(self._journal, number, decided)
         state_end = self._state_log.end(number)
         try:
             stored = self._store.position(number)
@@ -168,10 +165,10 @@ class StatusReader:
             committed = self._committed("intake", [(name, one) for one in range(present[name])])
             reader = TopicReader(self._base, name)
             try:
-                lag = 0
-                for number in range(present[name]):
-                    bounds = reader.bounds(number)
-                    lag += bounds.end - max(committed.get((name, number)) or 0, bounds.start)
+                lag = sum(
+                    _count_unread(reader, number, committed.get((name, number)))
+                    for number in range(present[name])
+                )
             finally:
                 reader.close()
             lags.append(TopicLag(name, lag))
@@ -231,3 +228,12 @@ class StatusReader:
             return sum(1 for _ in reader.read(0, bounds.start, bounds.end))
         finally:
             reader.close()
+
+
+def _count_unread(reader: TopicReader, number: int, position: int | None) -> int:
+    bounds = reader.bounds(number)
+    next_offset = max(position or 0, bounds.start)
+    lag = bounds.end - next_offset
+    if 0 < lag <= _COUNTED_LAG:
+        return sum(1 for _ in reader.read(number, next_offset, bounds.end))
+    return lag

@@ -20,7 +20,7 @@ def stored_rules(position: StoredPosition) -> StoredRules | None:
     if position.rules_record is None:
         return None
     record = decode_rules(position.rules_record)
-    rules = compile_rules(record.rules, record.version)
+    rules = compile_rules(record.rules, record.version, record.applied_ms)
     if position.snapshot_record is not None:
         rules = rules.under(decode_snapshot(position.snapshot_record))
     return StoredRules(rules, record.rules)

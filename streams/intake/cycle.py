@@ -115,6 +115,7 @@ class IntakeCycle:
         }
         self.owned: set[Source] = set()
         self._unstarted: set[Source] = set()
+        self._taken_to: dict[Source, int] = {}
         self._must_renew = False
         self._retry_s = settings.first_retry_s
         self._start_at_s = 0.0
@@ -174,6 +175,7 @@ class IntakeCycle:
         polled = self._log.poll(settings.max_records, timeout_s)
         for source in polled.lost:
             self.owned.discard(source)
+            self._taken_to.pop(source, None)
             self._unstarted.discard(source)
             self._timing.forget(source)
         for source in polled.gained:
@@ -222,6 +224,8 @@ class IntakeCycle:
         batch.in_transaction = False
         seconds = self._clock.monotonic_s() - started_s
         work = batch.work
+        for source, position in work.positions.items():
+            self._taken_to[source] = position.offset or 0
         age_s: float | None = None
         if work.live:
             waited_ms = self._clock.now_ms() - batch.published_at_ms
@@ -277,7 +281,8 @@ class IntakeCycle:
             return
         self._told_owned_at_s = now_s
         unread = ((source, self._log.unread(source)) for source in sorted(self.owned))
-        self._measures.owned({source: count for source, count in unread if count is not None})
+        known = {source: count for source, count in unread if count is not None}
+        self._measures.owned(known, self._taken_to)
 
     # -- reading on, failures --------------------------------------------------------------------
 
@@ -292,6 +297,7 @@ class IntakeCycle:
             for source, position in self._log.committed(self._unstarted).items():
                 self._log.start(source, position.offset)
                 self._timing.restart(source, position)
+                self._taken_to[source] = position.offset or 0
                 self._unstarted.discard(source)
         except Transient as error:
             self._measures.aborted(f"start: {error}")
@@ -307,7 +313,14 @@ class IntakeCycle:
     def _give_up(self, batch: IntakeBatch, error: Exception) -> None:
         """Go on from the committed positions, after a little while."""
         unknown = isinstance(error, UnknownOutcome)
-        self._measures.aborted(f"unknown outcome: {error}" if unknown else str(error))
+        self._measures.aborted(
+            f"unknown outcome: {error}" if unknown else str(error),
+            {
+                f"{topic}/{partition}": offset
+                for (topic, partition), offset in sorted(self._taken_to.items())
+                if (topic, partition) in batch.work.positions
+            },
+        )
         # The old producer may or may not have committed. A new one ends its transaction, and what
         # came of it shows in the committed positions.
         self._must_renew |= unknown

@@ -24,7 +24,13 @@ _MAX_BYTES: Final = TOPIC_BY_NAME[TOPIC].max_message_bytes - _RECORD_OVERHEAD
 
 
 def make_dead_letter(
-    source: Source, record: SourceRecord, refusal: Rejected, *, now_ms: int, version: str
+    source: Source,
+    record: SourceRecord,
+    refusal: Rejected,
+    *,
+    now_ms: int,
+    version: str,
+    stage: str = "intake",
 ) -> Outgoing:
     """Give the dead letter of a record; where it would not fit into the topic, it is cut.
 
@@ -33,7 +39,7 @@ def make_dead_letter(
     """
     own: SourceHeaders = record.headers or ()
     key, value, message = record.key, record.value, refusal.message[:_MAX_MESSAGE_CHARACTERS]
-    about = _about(source, record, refusal, now_ms, version)
+    about = _about(source, record, refusal, now_ms, version, stage)
     room = _MAX_BYTES - _bytes_of(about) - len(message.encode("utf-8", "replace"))
     # 120 bytes for `dlq.truncated` and the sentence below.
     room -= 2 * _HEADER_OVERHEAD + len("dlq.messagedlq.truncated") + 120
@@ -50,7 +56,12 @@ def make_dead_letter(
 
 
 def _about(
-    source: Source, record: SourceRecord, refusal: Rejected, now_ms: int, version: str
+    source: Source,
+    record: SourceRecord,
+    refusal: Rejected,
+    now_ms: int,
+    version: str,
+    stage: str,
 ) -> list[tuple[str, bytes | None]]:
     topic, partition = source
     said = {
@@ -59,7 +70,7 @@ def _about(
         "dlq.offset": str(record.offset),
         "dlq.reason": refusal.reason,
         "dlq.at": format_instant(now_ms),
-        "dlq.stage": "intake",
+        "dlq.stage": stage,
         "dlq.version": version,
         "dlq.attempt": str(_attempt(record.headers or ())),
     }

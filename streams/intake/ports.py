@@ -127,16 +127,17 @@ class IntakeMeasures(Protocol):
         any, and under the event clock.
         """
 
-    def aborted(self, reason: str) -> None:
-        """Something failed that is tried again."""
+    def aborted(self, reason: str, positions: Mapping[str, int] = ...) -> None:
+        """Something failed that is tried again; a batch, from `positions` by topic and partition."""
 
     def dead_letter(self, reason: Reason) -> None:
         """One committed dead letter."""
 
-    def owned(self, unread: Mapping[Source, int]) -> None:
-        """The owned sources and how many records of each are unread; about once a second.
+    def owned(self, unread: Mapping[Source, int], positions: Mapping[Source, int]) -> None:
+        """How many records of each owned source are unread, and up to where it is committed.
 
-        Left out are those of which it is not known, as before the first fetch.
+        Told about once a second. Left out are sources of which it is not known, as before the first
+        fetch.
         """
 
     def fenced(self) -> None:

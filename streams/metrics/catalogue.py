@@ -9,38 +9,62 @@ import sys
 from streams.metrics.definition import MetricDefinition, Role
 
 _BOTH: tuple[Role, ...] = ("intake", "decide")
+_ALL: tuple[Role, ...] = (*_BOTH, "deliver")
 # A transaction takes 4 to 26 ms on one machine; 15 s is its timeout.
 _COMMIT_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0)
 # The goal is 0.5 s; a restart of a process takes some 10 s.
 _LATENCY_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 600.0)
+# An action is worth sending for hours: a receiver that is away for a day shows in the last ones.
+_DELIVERY_BUCKETS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 3_600.0, 21_600.0, 86_400.0)
 _SIZE_BUCKETS = (1.0, 10.0, 100.0, 500.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0, 50_000.0)
 
 PROCESS_RESTARTS = MetricDefinition(
     name="rfm_process_restarts_total",
     kind="counter",
     help="Times this process was started again, by what ended it (fenced, killed, failed, ended).",
-    roles=_BOTH,
+    roles=_ALL,
     labels=("reason",),
 )
 READY = MetricDefinition(
     name="rfm_ready",
     kind="gauge",
     help="1 where the processor has no reason of its own not to be ready, else 0.",
-    roles=_BOTH,
+    roles=_ALL,
 )
 LAG_RECORDS = MetricDefinition(
     name="rfm_lag_records",
     kind="gauge",
-    help="Records between the position of this reader and the end of the partition.",
-    roles=_BOTH,
+    help="Records between this reader's position and the partition's end; no series if unknown.",
+    roles=_ALL,
     labels=("topic", "partition"),
 )
 LAG_SECONDS = MetricDefinition(
     name="rfm_lag_seconds",
     kind="gauge",
     help="How long the oldest unread record waits, at most, as far as known; 0 where all is read.",
+    roles=_ALL,
+    labels=("topic", "partition"),
+)
+POSITION = MetricDefinition(
+    name="rfm_position_offset",
+    kind="gauge",
+    help="Offset up to which this reader has committed the partition; the next one it takes.",
     roles=_BOTH,
     labels=("topic", "partition"),
+)
+DEPENDENCY_UP = MetricDefinition(
+    name="rfm_dependency_up",
+    kind="gauge",
+    help="1 where kafka or redis answered this process when asked last (every 10 s), else 0.",
+    roles=_ALL,
+    labels=("dependency",),
+)
+GROUP_MEMBERS = MetricDefinition(
+    name="rfm_group_members",
+    kind="gauge",
+    help="Members of each role's consumer group, as Kafka says; no series while it does not.",
+    roles=_ALL,
+    labels=("group",),
 )
 BATCH_RECORDS = MetricDefinition(
     name="rfm_batch_records",
@@ -112,7 +136,7 @@ STORE_LAG_OFFSETS = MetricDefinition(
 GUARD_OUTCOMES = MetricDefinition(
     name="rfm_store_guard_outcomes_total",
     kind="counter",
-    help="Answers of Redis to guarded writes of batches.",
+    help="Answers of Redis to guarded writes of batches; moved: before a read it stood elsewhere.",
     roles=("decide",),
     labels=("outcome",),
 )
@@ -212,6 +236,20 @@ ACTIONS = MetricDefinition(
     roles=("decide",),
     labels=("campaign", "kind", "reason"),
 )
+CAMPAIGN_OUTCOMES = MetricDefinition(
+    name="rfm_campaign_outcomes_total",
+    kind="counter",
+    help="Outcomes of runs published, by stage (preliminary, final) and arm (addressed, control).",
+    roles=("decide",),
+    labels=("campaign", "stage", "arm"),
+)
+CAMPAIGN_PAUSED = MetricDefinition(
+    name="rfm_campaign_paused",
+    kind="gauge",
+    help="1 while a campaign is paused, by a person or because it reached more than it should.",
+    roles=("decide",),
+    labels=("campaign",),
+)
 STATES_WRITTEN = MetricDefinition(
     name="rfm_states_written_total",
     kind="counter",
@@ -259,7 +297,7 @@ DEAD_LETTERS = MetricDefinition(
     name="rfm_dead_letters_total",
     kind="counter",
     help="Records that could not be used, by reason (docs/producers.md lists them).",
-    roles=_BOTH,
+    roles=_ALL,
     labels=("reason",),
 )
 EVENT_TO_JOURNAL = MetricDefinition(
@@ -268,6 +306,50 @@ EVENT_TO_JOURNAL = MetricDefinition(
     help="Age of records at the commit that journals them (mean of each batch); wall clock only.",
     roles=("intake",),
     buckets=_LATENCY_BUCKETS,
+)
+
+DELIVERY_RECORDS = MetricDefinition(
+    name="rfm_delivery_records_total",
+    kind="counter",
+    help="Records of marketing.actions taken: requested, cancelled, suppressed, control_group, "
+    "unreadable; known counts requested ones that were done before.",
+    roles=("deliver",),
+    labels=("kind",),
+)
+DELIVERIES = MetricDefinition(
+    name="rfm_deliveries_total",
+    kind="counter",
+    help="Actions with an outcome: sent, or failed with its reason.",
+    roles=("deliver",),
+    labels=("channel", "outcome", "reason"),
+)
+DELIVERY_RETRIES = MetricDefinition(
+    name="rfm_delivery_retries_total",
+    kind="counter",
+    help="Attempts that failed and are made again, by what failed; transport redis: look-ups.",
+    roles=("deliver",),
+    labels=("transport", "reason"),
+)
+DELIVERY_SECONDS = MetricDefinition(
+    name="rfm_delivery_seconds",
+    kind="histogram",
+    help="From an action's decision to the receiver's answer.",
+    roles=("deliver",),
+    buckets=_DELIVERY_BUCKETS,
+)
+DELIVERY_CIRCUIT_OPEN = MetricDefinition(
+    name="rfm_delivery_circuit_open",
+    kind="gauge",
+    help="1 while a transport's receiver fails again and again and its actions wait, else 0.",
+    roles=("deliver",),
+    labels=("transport",),
+)
+DELIVERY_PENDING = MetricDefinition(
+    name="rfm_delivery_pending",
+    kind="gauge",
+    help="Actions read and not done.",
+    roles=("deliver",),
+    labels=("partition",),
 )
 
 CATALOGUE: tuple[MetricDefinition, ...] = tuple(

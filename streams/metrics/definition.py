@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 Kind = Literal["counter", "gauge", "histogram"]
-Role = Literal["intake", "decide"]
+Role = Literal["intake", "decide", "deliver"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

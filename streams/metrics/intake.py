@@ -18,11 +18,15 @@ class IntakeMetrics(SharedMetrics):
         super().__init__(registry)
         self._clock = clock
         self._shown: set[Source] = set()
+        self._positioned: set[Source] = set()
         self._caught_up_at_s: dict[Source, float] = {}
         self._last_commit_s = clock.monotonic_s()
         self._last_age_s = 0.0
         self._records = c.RECORDS.counter(registry)
         self._dead_letters = c.DEAD_LETTERS.counter(registry)
+        for reason in Reason:
+            # A series that begins with its first dead letters shows no rise, and so no alert.
+            self._dead_letters.labels(reason.value)
         self._event_to_journal = c.EVENT_TO_JOURNAL.histogram(registry)
 
     def polled(self, records: int) -> None:
@@ -43,9 +47,14 @@ class IntakeMetrics(SharedMetrics):
         """One committed dead letter."""
         self._dead_letters.labels(reason.value).inc()
 
-    def owned(self, unread: Mapping[Source, int]) -> None:
-        """Unread records by source, as far as known."""
+    def owned(self, unread: Mapping[Source, int], positions: Mapping[Source, int]) -> None:
+        """Unread records and committed positions by source, as far as known."""
         now_s = self._clock.monotonic_s()
+        for topic, partition in self._positioned - positions.keys():
+            remove_series(self._position, topic, str(partition))
+        self._positioned = set(positions)
+        for (topic, partition), offset in positions.items():
+            self._position.labels(topic, str(partition)).set(offset)
         if unread.keys() != self._shown:
             for topic, partition in self._shown - unread.keys():
                 self._caught_up_at_s.pop((topic, partition), None)

@@ -6,11 +6,12 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
 from streams.metrics import catalogue as c
+from streams.runtime.measures import NO_POSITIONS
 
 # The first word that fits names the reason; the log line has the whole text.
 ABORT_REASONS: tuple[tuple[str, str], ...] = (
     ("unknown outcome", "unknown_outcome"),
-    ("the store is at", "store_moved"),
+    ("the store", "store_moved"),
     ("Redis", "redis"),
     ("poll", "poll"),
     ("send positions", "positions"),
@@ -27,7 +28,7 @@ def coarse_reason(text: str) -> str:
     return next((reason for words, reason in ABORT_REASONS if words in text), OTHER)
 
 
-class SharedMetrics:
+class ProcessMetrics:
     """Metrics of every role."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -36,6 +37,37 @@ class SharedMetrics:
         self._ready = c.READY.gauge(registry)
         self._lag_records = c.LAG_RECORDS.gauge(registry)
         self._lag_seconds = c.LAG_SECONDS.gauge(registry)
+        self._dependency_up = c.DEPENDENCY_UP.gauge(registry)
+        self._group_members = c.GROUP_MEMBERS.gauge(registry)
+
+    def restarted(self, reasons: Mapping[str, int]) -> None:
+        """How often, and why, this process was started again before."""
+        for reason, count in reasons.items():
+            self._restarts.labels(reason).inc(count)
+
+    def show_ready(self, *, is_ready: bool) -> None:
+        """Whether the processor itself sees itself as ready."""
+        self._ready.set(is_ready)
+
+    def show_dependency(self, name: str, *, is_up: bool) -> None:
+        """Whether Kafka or Redis answered. Called from another thread."""
+        self._dependency_up.labels(name).set(is_up)
+
+    def show_members(self, members: Mapping[str, int] | None) -> None:
+        """Members by group; None where nobody could say. Called from another thread."""
+        if members is None:
+            self._group_members.clear()
+            return
+        for group, count in members.items():
+            self._group_members.labels(group).set(count)
+
+
+class SharedMetrics(ProcessMetrics):
+    """Metrics of the roles that work in transactions."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self._position = c.POSITION.gauge(registry)
         self._batch_records = c.BATCH_RECORDS.histogram(registry)
         self._transactions_committed = c.TRANSACTIONS_COMMITTED.counter(registry)
         self._transactions_aborted = c.TRANSACTIONS_ABORTED.counter(registry)
@@ -47,22 +79,19 @@ class SharedMetrics:
 
     def restarted(self, reasons: Mapping[str, int]) -> None:
         """How often, and why, this process was started again before."""
-        for reason, count in reasons.items():
-            self._restarts.labels(reason).inc(count)
+        super().restarted(reasons)
         self._transactions_fenced.inc(reasons.get("fenced", 0))
 
-    def aborted(self, reason: str) -> None:
-        """A batch was given up and will be read again."""
+    def aborted(self, reason: str, positions: Mapping[str, int] = NO_POSITIONS) -> None:
+        """A batch was given up and will be read again from `positions`, by topic and partition."""
         self._transactions_aborted.labels(coarse_reason(reason)).inc()
-        self.log.warning("a batch was given up and is read again", cause=reason)
+        self.log.warning(
+            "a batch was given up and is read again", cause=reason, positions=dict(positions)
+        )
 
     def fenced(self) -> None:
         """Another process took over this one's name."""
         self._transactions_fenced.inc()
-
-    def show_ready(self, *, is_ready: bool) -> None:
-        """Whether the processor itself sees itself as ready."""
-        self._ready.set(is_ready)
 
     def show_clock_difference(self, seconds: float) -> None:
         """This clock minus the broker's."""

@@ -2,9 +2,15 @@
 
 from typing import Protocol
 
+from streams.processes.surroundings import Shown
+
 
 class Processor(Protocol):
     """Opened, run cycle by cycle, closed; opened again after a `Transient` error."""
+
+    @property
+    def metrics(self) -> Shown:
+        """Where what surrounds it is shown."""
 
     def open(self) -> None:
         """Connect. Raises `Transient` where Kafka or Redis do not answer yet."""

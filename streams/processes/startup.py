@@ -12,9 +12,10 @@ from confluent_kafka.admin import AdminClient
 from streams.adapters.redis.store import connect
 from streams.bootstrap import ensure_rules, ensure_topics
 from streams.codec.partition import RulesRecord
-from streams.core.campaigns.conditions import CHANNELS_WITHOUT_CONSENT
+from streams.core.campaigns.limits import CHANNELS_WITHOUT_CONSENT
 from streams.core.rules import Rules, compile_rules
 from streams.errors import Transient, UsageError
+from streams.rules.arming import carry_over
 from streams.rules.files import rules_text
 from streams.settings import Settings
 
@@ -100,7 +101,12 @@ def _report_rules(
     record: RulesRecord, own: str, log: structlog.typing.FilteringBoundLogger
 ) -> None:
     log.info("rules in force", version=record.version)
-    if record.rules != own:
+    try:
+        is_same = record.rules == carry_over(own, record.rules)
+    except UsageError as error:
+        is_same = False
+        log.warning("`rfm-streams rules apply` would refuse these files", cause=str(error))
+    if not is_same:
         log.warning(
             "the rules in force differ from those of these settings and files, which do nothing "
             "until `rfm-streams rules apply`",
@@ -120,10 +126,10 @@ def unreachable_campaigns(rules: Rules) -> list[str]:
     """Campaigns that reach nobody unless customers consent, since every channel denies."""
     return sorted(
         campaign.name
-        for campaign in rules.campaigns.values()
+        for campaign in rules.book.current.values()
         if all(
             channel not in CHANNELS_WITHOUT_CONSENT
-            and rules.consent_unknown.get(channel, "deny") == "deny"
+            and rules.policy.consent_unknown.get(channel, "deny") == "deny"
             for channel in campaign.channels
         )
     )

@@ -30,14 +30,18 @@ _FINAL = (UsageError.exit_code, BrokenInvariant.exit_code)
 
 
 def plan_workers(
-    settings: Settings, roles: list[Role], decide_workers: int, intake_workers: int
+    settings: Settings,
+    roles: list[Role],
+    decide_workers: int,
+    intake_workers: int,
+    deliver_workers: int = 1,
 ) -> list[Worker]:
     """The workers of a run, intake first; raises `UsageError` where numbers do not fit."""
     if settings.clock == "event" and "intake" in roles and intake_workers > 1:
         raise UsageError(
             "--intake-workers: under RFM_CLOCK=event one intake worker reads everything"
         )
-    counts = {"intake": intake_workers, "decide": decide_workers}
+    counts = {"intake": intake_workers, "decide": decide_workers, "deliver": deliver_workers}
     planned = [(role, number) for role in ROLES if role in roles for number in range(counts[role])]
     return [
         Worker(role=role, number=number, place=place)

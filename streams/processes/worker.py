@@ -12,7 +12,9 @@ from prometheus_client import (
     ProcessCollector,
 )
 
+from streams.adapters.kafka.members import GroupMembers
 from streams.adapters.system_clock import SystemClock
+from streams.bootstrap import names_of
 from streams.decide.process import DecideProcess
 from streams.errors import BrokenInvariant, Fenced, RfmError, Transient
 from streams.health import Health, HealthServer
@@ -22,11 +24,12 @@ from streams.processes.garbage import GarbageCollection
 from streams.processes.processor import Processor
 from streams.processes.startup import check_kafka, check_redis, prepare, retry_while_absent
 from streams.processes.stop import Stop
+from streams.processes.surroundings import Surroundings
 from streams.processes.watchdog import Watchdog
 from streams.settings import Settings
 
-Role = Literal["intake", "decide"]
-ROLES: tuple[Role, ...] = ("intake", "decide")
+Role = Literal["intake", "decide", "deliver"]
+ROLES: tuple[Role, ...] = ("intake", "decide", "deliver")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +51,14 @@ def run_worker(settings: Settings, worker: Worker, stop: Stop, *, prepare_first:
     log: structlog.typing.FilteringBoundLogger = structlog.get_logger("streams")
     settings = with_logged_clients(settings)
     registry = CollectorRegistry()
-    processor = _build(settings, worker, registry)
+    try:
+        processor = _build(settings, worker, registry)
+    except RfmError as error:
+        return _report(error)
     code = 0
     try:
         health = _serve(settings, worker, processor, registry)
+        _watch_surroundings(settings, processor, health)
         if prepare_first:
             prepare(settings)
         watchdog = Watchdog(health)
@@ -88,19 +95,30 @@ def _serve(
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
-    # What the probe's own client says, the answer says as well.
-    quiet = settings.model_copy(update={"kafka": {**settings.kafka, "log_level": "0"}})
+    quiet = _quiet(settings)
     health = Health(
         SystemClock(),
         worker.role,
         processor.reasons,
-        [lambda: check_kafka(quiet), lambda: check_redis(settings)],
+        {"kafka": lambda: check_kafka(quiet), "redis": lambda: check_redis(settings)},
     )
     port = settings.metrics_port + worker.place if settings.metrics_port else 0
     server = HealthServer(settings.metrics_host, port, registry, health)
     sys.stdout.write(f"{worker.role} {worker.instance(settings)}: {server.url}/metrics\n")
     sys.stdout.flush()
     return health
+
+
+def _quiet(settings: Settings) -> Settings:
+    """Settings of clients that only ask: what they say, the answer says as well."""
+    return settings.model_copy(update={"kafka": {**settings.kafka, "log_level": "0"}})
+
+
+def _watch_surroundings(settings: Settings, processor: Processor, health: Health) -> None:
+    names = names_of(settings)
+    groups: dict[str, str] = {role: names.group(role) for role in ROLES}
+    members = GroupMembers(_quiet(settings).kafka_config(), groups)
+    Surroundings(health, processor.metrics, members.count).start()
 
 
 def with_logged_clients(settings: Settings) -> Settings:
@@ -114,6 +132,13 @@ def _build(settings: Settings, worker: Worker, registry: CollectorRegistry) -> P
         decide = DecideProcess(settings, instance, registry)
         decide.metrics.restarted(worker.restarts)
         return decide
+    if worker.role == "deliver":
+        # What it needs is an extra: the other roles run without.
+        from streams.deliver.process import DeliverProcess
+
+        deliver = DeliverProcess(settings, instance, registry)
+        deliver.metrics.restarted(worker.restarts)
+        return deliver
     intake = IntakeProcess(settings, instance, registry)
     intake.metrics.restarted(worker.restarts)
     return intake

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from streams.adapters.memory.log import Published
-from streams.codec.outputs import ACTIONS, SEGMENT_CHANGES
+from streams.codec.outputs import ACTIONS, OUTCOMES, SEGMENT_CHANGES
 from streams.codec.text import format_instant
 from streams.errors import UsageError
 from streams.insights.customers import customer_row, further_schemes
@@ -17,7 +17,11 @@ from streams.replay.replay import DeadLetter, Replay
 CUSTOMERS = "customers.csv"
 DEAD_LETTERS = "dead_letters.jsonl"
 SUMMARY = "summary.json"
-_OUTPUT_FILES = {SEGMENT_CHANGES: "segment_changes.jsonl", ACTIONS: "actions.jsonl"}
+_OUTPUT_FILES = {
+    SEGMENT_CHANGES: "segment_changes.jsonl",
+    ACTIONS: "actions.jsonl",
+    OUTCOMES: "outcomes.jsonl",
+}
 
 
 class ReplayFolder:

@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from schemas.events import TimeMark
 from schemas.fields import parse_instant_ms
@@ -22,11 +23,11 @@ from streams.adapters.memory import (
     SimulatedClock,
 )
 from streams.adapters.memory.log import Published
-from streams.codec.journal import encode_input
+from streams.codec.journal import decode_input, encode_input
 from streams.codec.normalise import normalise
 from streams.codec.rates import Rates
 from streams.codec.state import decode_state
-from streams.core.inputs import RulesApplied, SnapshotTaken, Tick
+from streams.core.inputs import CampaignPaused, RulesApplied, SnapshotTaken, Tick
 from streams.core.population.snapshot import Snapshot
 from streams.core.rules import Rules, compile_rules
 from streams.core.state import CustomerState
@@ -60,6 +61,13 @@ class DeadLetter:
     message: str
 
 
+class Beginning(NamedTuple):
+    """When history ends and campaigns begin to act, and the rules that hold from there on."""
+
+    at_ms: int
+    rules_text: str
+
+
 @dataclass(slots=True)
 class ReplayCounts:
     """What came of a replay."""
@@ -72,10 +80,14 @@ class ReplayCounts:
 class Replay:
     """One pass over a history. Feed events in order of arrival, then `finish`.
 
-    `deliver` takes each output with its topic, in order; `refuse` each dead letter. With `pinned` the
-    limits of that snapshot hold from the first event to the last, and no other is taken. With
-    `counts_sales` all customers' orders are read at every boundary, which takes many times as long
-    as everything else together, and the snapshots say what was sold.
+    `deliver` takes each output with its topic, in order; `refuse` each dead letter. With `begins`
+    everything before that instant is back-filled under `rules_text`; the rules of `begins` follow a
+    millisecond before it, so that all that is due at it is decided by them. With `pinned` the limits
+    of that snapshot hold from the first event to the last, and no other is taken. With `counts_sales`
+    all customers' orders are read at every boundary, which takes many times as long as everything
+    else together, and the snapshots say what was sold.
+
+    `paused` maps the campaigns that their guard has paused to the instant: nobody resumes them here.
     """
 
     def __init__(
@@ -88,17 +100,21 @@ class Replay:
         refuse: Callable[[DeadLetter], None],
         *,
         backfill: bool = False,
+        begins: Beginning | None = None,
         pinned: Snapshot | None = None,
         counts_sales: bool = False,
     ) -> None:
         if pinned is not None:
             rules_text = _without_snapshots(rules_text)
+            if begins is not None:
+                begins = begins._replace(rules_text=_without_snapshots(begins.rules_text))
         self._limits = limits
         self._rates = rates
         self._wall_now_ms = wall_now_ms
         self._deliver = deliver
         self._refuse = refuse
-        self._backfill = backfill
+        self._backfill = backfill or begins is not None
+        self._begins = begins
         self._broker = MemoryBroker()
         self._store = MemoryStateStore(_GENERATION)
         self._cycle = Cycle(
@@ -112,6 +128,7 @@ class Replay:
         self._waiting = 0
         self.time_ms = 0
         self.counts = ReplayCounts()
+        self.paused: dict[str, int] = {}
         self.rules: Rules = compile_rules(rules_text, _RULES_VERSION)
         self._append(
             encode_input(RulesApplied(received_at_ms=0, version=_RULES_VERSION, rules=rules_text))
@@ -162,10 +179,28 @@ class Replay:
         """Let time pass up to `time_ms`; it never goes back."""
         if time_ms <= self.time_ms:
             return
+        if self._begins is not None and time_ms >= self._begins.at_ms:
+            self._begin(self._begins)
         if self._counts_population:
             self._pass_boundaries(time_ms)
         self.time_ms = time_ms
         self._append(encode_input(Tick(received_at_ms=time_ms, continuous=True)))
+
+    def _begin(self, beginning: Beginning) -> None:
+        """Decide all history, then let the other rules hold for every customer."""
+        self._begins = None
+        self.move_to(beginning.at_ms - 1)
+        self._backfill = False
+        self._append(
+            encode_input(
+                RulesApplied(
+                    received_at_ms=self.time_ms,
+                    version=_RULES_VERSION + 1,
+                    rules=beginning.rules_text,
+                )
+            )
+        )
+        self._drain()
 
     def _pass_boundaries(self, time_ms: int) -> None:
         """Stop at each boundary on the way, so that its snapshot decides what comes after it."""
@@ -206,12 +241,25 @@ class Replay:
                 for record in records:
                     self.counts.outputs[topic] += 1
                     self._deliver(topic, record)
+            self._note_pauses()
             self._broker.drop_decided()
         self._waiting = 0
         partition = self._cycle.partitions.get(_PARTITION)
         if partition is not None and partition.rules is not None:
             # Under the latest snapshot, as the customers were decided.
             self.rules = partition.rules
+
+    def _note_pauses(self) -> None:
+        partition = self._cycle.partitions.get(_PARTITION)
+        if partition is None or partition.guard.paused.keys() <= self.paused.keys():
+            return
+        # Journaled in the commit that paused it, so it stands behind all that is decided.
+        journal = self._broker.journal[_PARTITION]
+        decided = self._broker.committed.get(_PARTITION, 0)
+        for record in journal.read(decided, journal.end - decided):
+            told = decode_input(record.value) if record.value is not None else None
+            if isinstance(told, CampaignPaused):
+                self.paused.setdefault(told.campaign, told.received_at_ms)
 
     def _progress(self) -> tuple[int, int, int]:
         """Something that differs between two cycles unless the latter did nothing."""

@@ -1,18 +1,15 @@
 """The shop's own segments: from `schemes/attributes.yaml` to the journaled form."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from schemas.currencies import MINOR_DIGITS
 from streams.core.schemes import attributes
-from streams.core.schemes.scheme import FLAG_SEPARATOR, Shop
-from streams.core.tree import TreeError, compile_tree, journaled_tree
-from streams.core.values import DAY_MS
+from streams.core.schemes.scheme import FLAG_SEPARATOR
 from streams.rules.asked_segments import unknown_segment
 from streams.rules.rule_text import Location, RuleText
+from streams.rules.rule_trees import read_tree, shop_of
 from streams.rules.values import Strict
 from streams.settings import Settings
 
@@ -50,7 +47,7 @@ def journaled_attributes(
         rows.append({"name": segment.name, "when": _tree(text, at, segment, settings, segments)})
     raw = {"kind": "attributes", "name": "attributes", "segments": rows}
     try:
-        attributes.compile_scheme(raw, _shop(settings))
+        attributes.compile_scheme(raw, shop_of(settings))
     except ValueError as error:
         raise text.complaint(("segments",), str(error)) from error
     return raw
@@ -63,27 +60,10 @@ def _tree(
     settings: Settings,
     segments: Mapping[str, Sequence[str]],
 ) -> Any:
-    inside = (*at, "when")
-    try:
-        tree = journaled_tree(segment.when, MINOR_DIGITS[settings.base_currency])
-        compiled = compile_tree(tree, window_ms=settings.window_days * DAY_MS)
-        json.dumps(tree)
-    except TreeError as error:
-        raise text.complaint((*inside, *error.path), f"{segment.name!r}: {error}") from error
-    except TypeError as error:
-        # YAML reads 2000-01-31 as a date, which the journal could not give back.
-        raise text.complaint(inside, f"{segment.name!r}: {error}; put it in quotes") from error
-    for scheme, name in sorted(compiled.asked):
+    inside, what = (*at, "when"), repr(segment.name)
+    tree = read_tree(text, inside, what, segment.when, settings)
+    for scheme, name in sorted(tree.asked):
         unknown = unknown_segment(scheme, name, segments)
         if unknown is not None:
-            raise text.complaint(inside, f"{segment.name!r}: {unknown}")
-    return tree
-
-
-def _shop(settings: Settings) -> Shop:
-    return Shop(
-        settings.window_days * DAY_MS,
-        settings.population_minimum_customers,
-        int(settings.population_minimum_history_days * DAY_MS),
-        settings.count_zero_value_orders,
-    )
+            raise text.complaint(inside, f"{what}: {unknown}")
+    return tree.journaled

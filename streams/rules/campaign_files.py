@@ -1,112 +1,81 @@
-"""Campaigns in YAML: from `campaigns/NAME.yaml` to the journaled form."""
+"""Campaigns in YAML: from `campaigns/NAME.yaml` to the journaled form (`docs/campaigns.md`)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
-from pydantic import Field
-
-from streams.core.campaigns.definition import compile_campaign
-from streams.core.values import DAY_MS
-from streams.rules.asked_segments import unknown_segment
+from streams.rules.campaign_models import CampaignFile
+from streams.rules.campaign_reader import CampaignReader, Surroundings
 from streams.rules.rule_text import RuleText
-from streams.rules.values import Duration, Strict
+from streams.rules.startable import missing_schemes
 
 
-class Entry(Strict):
-    scheme: str
-    segment: str
+class ReadCampaigns(NamedTuple):
+    """Journaled campaigns, how they begin (`initial_arming`), and those that nothing can start.
+
+    `left_out` says of these why; they are checked like all others and are not journaled. `tags` and
+    `muted` are those of all files: what they are, and what they silence.
+    """
+
+    campaigns: list[dict[str, Any]]
+    arming: dict[str, dict[str, Any]]
+    left_out: dict[str, str]
+    tags: frozenset[str]
+    muted: frozenset[str]
 
 
-class TriggerFile(Strict):
-    """What starts a campaign: an abandoned cart, or entering a segment by one of `causes`."""
-
-    event: Literal["cart.abandoned"] | None = None
-    enters: Entry | None = None
-    causes: list[Literal["event", "clock"]]
-
-
-class StepFile(Strict):
-    """One action, `after` the start (carts: after the cart's latest change)."""
-
-    name: str
-    after: Duration
-    template: str
-    valid_for: Duration
-    offer: str | None = None
-
-
-class CampaignFile(Strict):
-    """`campaigns/NAME.yaml`."""
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    version: int = Field(ge=1)
-    priority: int
-    channels: list[Literal["email", "sms", "push", "post", "webhook"]] = Field(min_length=1)
-    trigger: TriggerFile
-    quiet: Duration = 0
-    re_entry: Duration | Literal["never"] = 0
-    group: str | None = None
-    group_gap: Duration = 0
-    max_start_delay: Duration = 7 * DAY_MS
-    ends_on_order: bool = True
-    tags: list[str] = Field(default_factory=list, max_length=20)
-    steps: list[StepFile] = Field(min_length=1)
-
-    def journaled(self) -> dict[str, Any]:
-        """The form in which the core compiles it."""
-        return {
-            "name": self.name,
-            "version": self.version,
-            "priority": self.priority,
-            "channels": self.channels,
-            "trigger": self.trigger.model_dump(),
-            "quiet_ms": self.quiet,
-            "re_entry_ms": None if self.re_entry == "never" else self.re_entry,
-            "group": self.group,
-            "group_gap_ms": self.group_gap,
-            "max_start_delay_ms": self.max_start_delay,
-            "ends_on_order": self.ends_on_order,
-            "tags": sorted(set(self.tags)),
-            "steps": [
-                {
-                    "name": step.name,
-                    "after_ms": step.after,
-                    "template": step.template,
-                    "valid_for_ms": step.valid_for,
-                    "offer": step.offer,
-                }
-                for step in self.steps
-            ],
-        }
-
-
-def journaled_campaigns(
-    folder: Path, segments: Mapping[str, Sequence[str]]
-) -> list[dict[str, Any]]:
-    """All campaigns of a folder, by file name; `segments` are those of every scheme that runs."""
-    campaigns: dict[str, dict[str, Any]] = {}
+def read_campaigns(folder: Path, surroundings: Surroundings) -> ReadCampaigns:
+    """All campaigns of a folder, by file name; raises `UsageError` with file, line and field."""
+    files: dict[str, CampaignFile] = {}
+    campaigns: list[dict[str, Any]] = []
+    left_out: dict[str, str] = {}
     for path in sorted(folder.glob("*.yaml")):
         text = RuleText.load(path)
-        campaign = _journaled(text, segments)
-        if campaign["name"] in campaigns:
-            raise text.error(("name",), f"is taken: two files define {campaign['name']}")
-        campaigns[campaign["name"]] = campaign
-    return list(campaigns.values())
+        file = text.validate(CampaignFile)
+        if file.name in files:
+            raise text.error(("name",), f"is taken: two files define {file.name}")
+        files[file.name] = file
+        campaign = CampaignReader(text, file, surroundings).journaled()
+        running = [name for name, scheme in surroundings.schemes.items() if scheme.runs]
+        missing = [
+            missing_schemes(trigger, campaign["when"], running) for trigger in campaign["triggers"]
+        ]
+        if all(missing):
+            left_out[file.name] = _reason(frozenset().union(*missing))
+            continue
+        # Also triggers by schemes that do not run: what a campaign is does not depend on these.
+        campaigns.append(campaign)
+    arming = initial_arming(file for file in files.values() if file.name not in left_out)
+    return ReadCampaigns(
+        campaigns,
+        arming,
+        left_out,
+        tags=frozenset(tag for file in files.values() for tag in file.tags),
+        muted=frozenset(
+            tag for file in files.values() if file.mutes is not None for tag in file.mutes.tags
+        ),
+    )
 
 
-def _journaled(text: RuleText, segments: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    file = text.validate(CampaignFile)
-    if (file.trigger.event is None) == (file.trigger.enters is None):
-        raise text.error(("trigger",), "needs either event or enters")
-    enters = file.trigger.enters
-    if enters is not None:
-        unknown = unknown_segment(enters.scheme, enters.segment, segments)
-        if unknown is not None:
-            raise text.complaint(("trigger", "enters"), unknown)
-    campaign = file.journaled()
-    try:
-        compile_campaign(campaign)
-    except ValueError as error:
-        raise text.complaint(("steps",), str(error)) from error
-    return campaign
+def initial_arming(files: Iterable[CampaignFile]) -> dict[str, dict[str, Any]]:
+    """How campaigns begin that their files do not leave armed and live, until a person decides."""
+    return {
+        file.name: {
+            "armed": file.armed,
+            "future": True,
+            "dry_run": file.dry_run,
+            "paused": False,
+            "release": 0,
+            "present_since": 0,
+            "most": None,
+        }
+        for file in files
+        if file.dry_run or not file.armed
+    }
+
+
+def _reason(schemes: frozenset[str]) -> str:
+    names = sorted(schemes)
+    if len(names) == 1:
+        return f"needs scheme {names[0]}, which does not run"
+    return f"needs schemes {', '.join(names)}, which do not run"

@@ -12,13 +12,15 @@ from typing import Any, Final
 from schemas.currencies import MINOR_DIGITS
 from streams.codec.text import format_money
 from streams.core.schemes import behaviour, frequency, lifecycle, loyalty, maps, value
+from streams.rules.campaign_words import describe_campaign
 from streams.rules.map_grid import named_cells
+from streams.rules.policy_words import describe_policy
 from streams.rules.spans import format_span
 from streams.rules.tree_words import tree_words
 
 Raw = Mapping[str, Any]
 Rows = list[tuple[str, str]]
-_FIXED_NAMES: Final[Mapping[str, Sequence[str]]] = {
+FIXED_NAMES: Final[Mapping[str, Sequence[str]]] = {
     "loyalty": loyalty.SEGMENTS,
     "value": value.SEGMENTS,
     "lifecycle": lifecycle.SEGMENTS,
@@ -29,7 +31,7 @@ _FIXED_NAMES: Final[Mapping[str, Sequence[str]]] = {
 
 def segments_of(scheme: Raw) -> list[str]:
     """The names of a journaled scheme's segments, in its order."""
-    named = _FIXED_NAMES.get(scheme["kind"])
+    named = FIXED_NAMES.get(scheme["kind"])
     if named is not None:
         return list(named)
     return [row["name"] for row in scheme["rows" if scheme["kind"] == maps.KIND else "segments"]]
@@ -56,8 +58,10 @@ def describe_rules(text: str) -> Rows:
         rows += [
             (f"{scheme['name']}: {what}", said) for what, said in describe_scheme(scheme, rules)
         ]
-    campaigns = sorted(rules["campaigns"], key=lambda one: (one["priority"], one["name"]))
-    return rows + [(f"campaign {one['name']}", _campaign(one)) for one in campaigns]
+    rows += describe_policy(rules["policy"])
+    for campaign in sorted(rules["campaigns"], key=lambda one: (one["priority"], one["name"])):
+        rows += describe_campaign(campaign, rules)
+    return rows
 
 
 def describe_scheme(scheme: Raw, rules: Raw) -> Rows:
@@ -213,21 +217,3 @@ _SCHEMES: Final[Mapping[str, Callable[[Raw, Raw], Rows]]] = {
     "behaviour": _behaviour,
     "attributes": _attributes,
 }
-
-
-# -- campaigns -----------------------------------------------------------------------------------
-
-
-def _campaign(campaign: Raw) -> str:
-    trigger = campaign["trigger"]
-    enters = trigger["enters"]
-    when = (
-        "cart abandoned" if enters is None else f"enters {enters['segment']} of {enters['scheme']}"
-    )
-    steps = ", ".join(
-        f"{step['name']} after {format_span(step['after_ms'])}" for step in campaign["steps"]
-    )
-    return (
-        f"version {campaign['version']}, {when} by {' or '.join(sorted(trigger['causes']))}: {steps}; "
-        f"by {', '.join(campaign['channels'])}"
-    )

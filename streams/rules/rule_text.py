@@ -4,16 +4,19 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from streams.errors import UsageError
+from streams.rules.yaml_text import RuleLoader
 
 Model = TypeVar("Model", bound=BaseModel)
 Location = tuple[int | str, ...]
+_NULL = "tag:yaml.org,2002:null"
 
 
 @dataclass(frozen=True)
@@ -28,9 +31,9 @@ class RuleText:
     def load(cls, path: Path) -> Self:
         """Read and parse; raises `UsageError` for anything that is no YAML mapping."""
         try:
-            text = path.read_text(encoding="utf-8-sig")
-            root = yaml.compose(text, Loader=yaml.SafeLoader)
-            data = yaml.safe_load(text)
+            loader = RuleLoader(path.read_text(encoding="utf-8-sig"))
+            root = loader.get_single_node()
+            data = None if root is None else loader.construct_document(root)
         except OSError as error:
             raise UsageError(f"{path}: {error.strerror}") from error
         except UnicodeDecodeError as error:
@@ -41,9 +44,15 @@ class RuleText:
             raise UsageError(f"{path}: is empty")
         if not isinstance(data, dict):
             raise UsageError(f"{path}: has no fields; a rule file is a YAML mapping")
-        for location, line in _stand_twice(root, ()):
-            field = ".".join(map(str, location))
-            raise UsageError(f"{path}, line {line}: field {field} stands twice; remove one")
+        try:
+            slip = next(
+                (one for find in (_stand_twice, _are_empty) for one in find(root, ())), None
+            )
+        except RecursionError:
+            raise UsageError(f"{path}: an alias stands within its own anchor") from None
+        if slip is not None:
+            field = ".".join(map(str, slip.location))
+            raise UsageError(f"{path}, line {slip.line}: field {field} {slip.what}")
         return cls(path, data, root)
 
     def validate(self, model: type[Model]) -> Model:
@@ -106,7 +115,15 @@ def _child(node: yaml.Node, part: int | str) -> tuple[yaml.Node, int] | None:
     return None
 
 
-def _stand_twice(node: yaml.Node, location: Location) -> Iterator[tuple[Location, int]]:
+class _Slip(NamedTuple):
+    """What YAML takes without a word and nobody means."""
+
+    location: Location
+    line: int
+    what: str
+
+
+def _stand_twice(node: yaml.Node, location: Location) -> Iterator[_Slip]:
     # PyYAML keeps the last of two equal keys without a word.
     if isinstance(node, yaml.SequenceNode):
         for index, child in enumerate(node.value):
@@ -115,9 +132,22 @@ def _stand_twice(node: yaml.Node, location: Location) -> Iterator[tuple[Location
         seen: set[str] = set()
         for key, child in node.value:
             if key.value in seen:
-                yield (*location, key.value), key.start_mark.line + 1
+                at = (*location, key.value)
+                yield _Slip(at, key.start_mark.line + 1, "stands twice; remove one")
             seen.add(key.value)
             yield from _stand_twice(child, (*location, key.value))
+
+
+def _are_empty(node: yaml.Node, location: Location) -> Iterator[_Slip]:
+    # `when:` with nothing behind it would be no condition at all.
+    if isinstance(node, yaml.SequenceNode):
+        for index, child in enumerate(node.value):
+            yield from _are_empty(child, (*location, index))
+    elif isinstance(node, yaml.MappingNode):
+        for key, child in node.value:
+            yield from _are_empty(child, (*location, key.value))
+    elif node.tag == _NULL:
+        yield _Slip(location, node.start_mark.line + 1, "is empty; fill or remove it")
 
 
 def _syntax(path: Path, error: yaml.YAMLError) -> str:
@@ -143,11 +173,16 @@ def _say(error: ErrorDetails, model: type[BaseModel]) -> str:
 def _fields_at(model: type[BaseModel], location: Location) -> list[str]:
     """The names of the fields that are known where `location` points."""
     for part in location:
-        field = model.model_fields.get(str(part))
+        field = _by_name(model).get(str(part))
         inner = [] if field is None else _models_in(field.annotation)
         if inner:
             model = inner[0]
-    return list(model.model_fields)
+    return list(_by_name(model))
+
+
+def _by_name(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Fields by the names that files give them: `from` cannot be one in Python."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _models_in(annotation: object) -> list[type[BaseModel]]:

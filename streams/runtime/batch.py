@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from streams.core import machine
+from streams.core.campaigns.guard import Guard
 from streams.core.inputs import (
+    CampaignPaused,
     CensusTaken,
     CustomerEvent,
     Input,
@@ -64,6 +66,7 @@ class Decided:
     rules: Rules | None
     working: dict[str, CustomerState]
     swept: tuple[int, int]
+    guard: Guard
     rules_record: RulesApplied | None = None
     snapshot_record: Snapshot | None = None
     counting: Counting = field(default_factory=Counting)
@@ -71,6 +74,7 @@ class Decided:
     outputs: list[Message] = field(default_factory=list)
     forwarded: list[CustomerEvent] = field(default_factory=list)
     refused: list[tuple[int, NotForwarded]] = field(default_factory=list)
+    paused: list[CampaignPaused] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
     tick_read: bool = False
     sweep_read: bool = False
@@ -92,7 +96,12 @@ class BatchDecider:
         self._timers = partition.timers
         self._partitions = partitions
         self._decided = Decided(
-            partition.journal_offset, partition.time_ms, partition.rules, working, partition.swept
+            partition.journal_offset,
+            partition.time_ms,
+            partition.rules,
+            working,
+            partition.swept,
+            partition.guard.copy(),
         )
         self._decided.counting.latest = partition.population.latest
         self._name_type = name_type
@@ -137,6 +146,8 @@ class BatchDecider:
                 gather_products(decided.counting, record)
             case Sweep():
                 self._sweep(record)
+            case CampaignPaused():
+                decided.guard.pause(record.campaign, record.release)
             case _:
                 raise TypeError(f"no rule for {type(record).__name__}")
 
@@ -186,14 +197,14 @@ class BatchDecider:
                 self._timers.push(due_ms, customer_id)
                 return False
             if state.next_due_ms == due_ms:
-                self._fire(state, due_ms, due_ms if continuous else now_ms)
                 # Should the next transaction begin in the middle, time has come this far.
                 decided.time_ms = max(decided.time_ms, due_ms)
+                self._fire(state, due_ms, due_ms if continuous else now_ms)
         return self._timers.is_ready(until_ms)
 
     def _fire(self, state: CustomerState, due_ms: int, now_ms: int) -> None:
         counted = state.counted
-        step = machine.fire(state, due_ms, self._rules(), now_ms)
+        step = machine.fire(state, due_ms, self._rules(), now_ms, self._decided.guard)
         if state.next_due_ms is not None and state.next_due_ms <= due_ms:
             raise BrokenInvariant(
                 f"a timer due at {due_ms} was followed by one at {state.next_due_ms}: time must go on"
@@ -207,9 +218,12 @@ class BatchDecider:
         state = decided.working.get(event.customer_id)
         if state is None:
             state = decided.working[event.customer_id] = CustomerState(event.customer_id)
+            decided.guard.customers += 1
         event_type = self._name_type(type(event))
         due_before_ms, counted = state.next_due_ms, state.counted
-        step = machine.apply(state, event, self._rules(), decided.time_ms, event_type)
+        step = machine.apply(
+            state, event, self._rules(), decided.time_ms, event_type, decided.guard
+        )
         counts = decided.counts
         noted = (event_type, step.note)
         counts.events[noted] = counts.events.get(noted, 0) + 1
@@ -231,7 +245,7 @@ class BatchDecider:
                     "somebody wrote to it by hand. Run `rfm-streams redis rebuild`"
                 )
             due_before_ms, counted = state.next_due_ms, state.counted
-            step = machine.sweep(state, rules, decided.time_ms)
+            step = machine.sweep(state, rules, decided.time_ms, decided.guard)
             if step.note == machine.APPLIED:
                 decided.counts.swept_customers += 1
                 self._keep(state, step.outputs, due_before_ms, counted)
@@ -249,6 +263,8 @@ class BatchDecider:
         decided = self._decided
         if state.counted is not counted:
             decided.counting.change.replace(counted, state.counted)
+        if decided.guard.tripped:
+            self._tell_paused()
         for output in outputs:
             if isinstance(output, Forwarded):
                 decided.forwarded.append(output.event)
@@ -260,13 +276,26 @@ class BatchDecider:
         if state.next_due_ms is not None and state.next_due_ms != due_before_ms:
             self._timers.push(state.next_due_ms, state.customer_id)
 
+    def _tell_paused(self) -> None:
+        decided = self._decided
+        decided.paused += [
+            CampaignPaused(
+                received_at_ms=decided.time_ms,
+                campaign=campaign,
+                release=release,
+                partition=self._partition.number,
+            )
+            for campaign, release in decided.guard.tripped
+        ]
+        decided.guard.tripped.clear()
+
     def _take_rules(self, record: RulesApplied) -> None:
         decided = self._decided
         if decided.rules is not None and record.version <= decided.rules.version:
             return
         known = decided.rules
         try:
-            rules = compile_rules(record.rules, record.version)
+            rules = compile_rules(record.rules, record.version, decided.time_ms)
         except RulesError as error:
             raise BrokenInvariant(
                 f"the journaled rules cannot be decided by ({error}); a newer release may have "
@@ -282,6 +311,7 @@ class BatchDecider:
             rules = replace(rules.under(known.snapshot), limits_number=known.limits_number)
         decided.rules = rules
         decided.rules_record = record
+        decided.guard.forget_resumed(rules.book)
 
     def _take_snapshot(self, record: SnapshotTaken) -> None:
         rules, snapshot = self._rules(), record.snapshot

@@ -18,6 +18,7 @@ from streams.codec.partition import (
     PartitionRecord,
     RulesRecord,
     customer_key,
+    encode_guard,
     encode_partition,
     encode_rules,
 )
@@ -37,11 +38,10 @@ from streams.ports import (
 )
 from streams.runtime.batch import BatchDecider, Decided
 from streams.runtime.partition import Partition, Phase
+from streams.runtime.planning import Planner
 from streams.runtime.population import CENSUS_FIELD, adopt, changed, gathered_field, products_field
 from streams.runtime.recoveries import Recoveries
 from streams.runtime.steps import ORDER, Batch, CycleSettings, Measures, Step
-from streams.runtime.survey import Survey
-from streams.runtime.sweeping import PATIENCE_S, Sweeper
 
 JOURNAL = "rfm.journal"
 STATE = "rfm.state"
@@ -85,7 +85,7 @@ class Cycle:
             log, state_log, store, clock, measures, settings, self.partitions
         )
         self._encoders: dict[str, OutputEncoder] = {}
-        self._next_sweep_s = 0.0
+        self._planner = Planner(store, clock, settings, self._recoveries, self.partitions)
 
     @property
     def is_ready(self) -> bool:
@@ -104,7 +104,7 @@ class Cycle:
         except UnknownOutcome as error:
             # The old producer may or may not have committed. A new one ends its transaction, and
             # what came of it stands in rfm.state.
-            self._measures.aborted(f"unknown outcome: {error}")
+            self._measures.aborted(f"unknown outcome: {error}", self._positions_of(batch))
             self._recoveries.renew()
             return 0
         except Transient as error:
@@ -139,9 +139,7 @@ class Cycle:
             if number in self.partitions:
                 self.partitions[number].at_end = True
         self._check_idle(batch)
-        self._plan_ticks(batch)
-        self._plan_sweeps(batch)
-        self._plan_surveys(batch)
+        self._planner.plan(batch)
         self._measures.owned(self.partitions)
         if not batch.partitions:
             return False
@@ -154,6 +152,7 @@ class Cycle:
             try:
                 batch.working[number] = self._fetch_states(partition, inputs)
             except PositionChanged as error:
+                self._recoveries.tell_moved(partition, error)
                 self._recoveries.begin(partition)
                 raise Transient(f"partition {number}: {error}") from error
         return True
@@ -222,6 +221,7 @@ class Cycle:
         for number, decided in batch.decided.items():
             self._publish_outputs(number, decided)
             self._publish_counted(decided)
+            self._publish_for_all(decided.paused)
             batch.writes[number] = self._publish_states(batch, number, decided)
         for number in batch.ticks:
             tick = encode_input(Tick(received_at_ms=now_ms))
@@ -236,8 +236,11 @@ class Cycle:
         """A census goes to partition 0, which answers with a snapshot for everybody."""
         for census in decided.counting.told:
             self._log.publish(JOURNAL, None, encode_input(census), (), 0)
-        for snapshot in decided.counting.snapshots:
-            value = encode_input(snapshot)
+        self._publish_for_all(decided.counting.snapshots)
+
+    def _publish_for_all(self, records: Sequence[Input]) -> None:
+        for record in records:
+            value = encode_input(record)
             for number in range(self._settings.partitions):
                 self._log.publish(JOURNAL, None, value, (), number)
 
@@ -271,7 +274,8 @@ class Cycle:
         rules_record: bytes | None = None
         if decided.rules_record is not None:
             rules = decided.rules_record
-            rules_record = encode_rules(RulesRecord(rules.version, rules.rules))
+            applied_ms = decided.rules.applied_ms if decided.rules is not None else 0
+            rules_record = encode_rules(RulesRecord(rules.version, rules.rules, applied_ms))
             publish(STATE, RULES_KEY, rules_record, (), number)
         snapshot_record: bytes | None = None
         if decided.snapshot_record is not None:
@@ -303,6 +307,8 @@ class Cycle:
                 batch.census_changes[number],
                 *counted.latest,
                 self._surveyed_ms(batch, number, decided),
+                decided.guard.customers,
+                encode_guard(decided.guard),
             )
         )
         # Last, so that its offset is the position behind everything this commit says.
@@ -354,7 +360,9 @@ class Cycle:
                 # Committed, but the store does not have it: recovery reads it from rfm.state.
                 self._recoveries.begin(self.partitions[number])
                 continue
-            self._measures.guarded(outcome, self._clock.monotonic_s() - started_s)
+            self._measures.guarded(
+                number, write.new, outcome, self._clock.monotonic_s() - started_s
+            )
             if outcome is Outcome.FOREIGN:
                 raise ForeignStore(
                     f"Redis holds partition {number} of another journal generation; run "
@@ -374,6 +382,7 @@ class Cycle:
             partition.time_ms = decided.time_ms
             partition.rules = decided.rules
             partition.swept = decided.swept
+            partition.guard = decided.guard
             adopt(partition.population, decided.counting, batch.census_changes[number])
             if decided.tick_read:
                 partition.unread_tick = False
@@ -387,118 +396,7 @@ class Cycle:
                 self._log.start(number, decided.next_offset)
         return True
 
-    # -- ticks, checks, failures -----------------------------------------------------------------
-
-    def _plan_ticks(self, batch: Batch) -> None:
-        if not self._settings.ticks:
-            return
-        now_ms = self._clock.now_ms()
-        for number, partition in self.partitions.items():
-            due_ms = partition.next_due_ms
-            if (
-                partition.phase is Phase.READY
-                and partition.at_end
-                and not partition.unread_tick
-                and number not in batch.inputs
-                and due_ms is not None
-                and due_ms <= now_ms
-                and now_ms - partition.last_tick_ms >= self._settings.tick_every_ms
-            ):
-                partition.last_tick_ms = now_ms
-                batch.ticks.append(number)
-
-    def _plan_sweeps(self, batch: Batch) -> None:
-        """Journal the next chunk of a partition whose customers stand under older rules or limits.
-
-        One partition at a time, so that a live event waits behind one chunk at most.
-        """
-        if not self._settings.sweeps:
-            return
-        waiting = [
-            partition
-            for partition in self.partitions.values()
-            if partition.phase is Phase.READY
-            and not partition.unread_sweep
-            and partition.swept != partition.standing
-        ]
-        if not waiting:
-            return
-        now_s = self._clock.monotonic_s()
-        partition = min(waiting, key=lambda one: one.sweeper.latest_s if one.sweeper else 0.0)
-        behind_s = PATIENCE_S if self._has_backlog(batch) else 0.0
-        if now_s >= self._next_sweep_s + behind_s or self._settings.sweeps_at_once:
-            self._sweep(batch, partition, now_s)
-
-    def _sweep(self, batch: Batch, partition: Partition, now_s: float) -> None:
-        rules = partition.rules
-        if rules is None:
-            return
-        sweeper = partition.sweeper
-        if sweeper is None or sweeper.target != partition.standing:
-            sweeper = partition.sweeper = Sweeper(partition.number, partition.standing, self._store)
-        # Under the event clock this machine's clock says nothing about the journal's time.
-        now_ms = self._clock.now_ms() if self._settings.ticks else partition.time_ms
-        try:
-            chunk = sweeper.next_chunk(now_ms, now_s)
-            # A page of a Redis that lost its customers meanwhile would say that everybody is done.
-            self._store.load(partition.number, partition.base, [])
-        except (PositionChanged, Transient) as error:
-            self._read_again(batch, partition, error)
-            return
-        self._next_sweep_s = now_s + len(chunk.customers) / rules.sweep_customers_per_s
-        if chunk.customers or chunk.done:
-            batch.sweeps[partition.number] = chunk
-
-    def _has_backlog(self, batch: Batch) -> bool:
-        """Whether live records wait: who keeps up never reads half of what a poll may bring."""
-        return 2 * sum(map(len, batch.inputs.values())) > self._settings.max_records
-
-    def _read_again(self, batch: Batch, partition: Partition, error: Exception) -> None:
-        """Recover a partition whose walk failed, and the whole batch where its records are in it."""
-        if partition.number in batch.inputs:
-            raise Transient(f"partition {partition.number}: {error}") from error
-        self._recoveries.begin(partition)
-
-    def _plan_surveys(self, batch: Batch) -> None:
-        """Read on in the walk that counts sales; journal what a finished one counted.
-
-        Walks wait for sweeps, which read the same customers and are in more of a hurry. One partition
-        after the other: what a walk has counted can be 10 MB.
-        """
-        if not self._settings.surveys:
-            return
-        waiting: list[Partition] = []
-        for partition in self.partitions.values():
-            if partition.survey_due_ms is None:
-                partition.survey = None
-            elif partition.phase is Phase.READY and partition.swept == partition.standing:
-                waiting.append(partition)
-        if waiting:
-            self._survey(
-                batch,
-                min(waiting, key=lambda one: (one.survey is None, not one.at_end, one.number)),
-            )
-
-    def _survey(self, batch: Batch, partition: Partition) -> None:
-        rules, due_ms = partition.rules, partition.survey_due_ms
-        if rules is None or due_ms is None:
-            return
-        now_s = self._clock.monotonic_s()
-        survey = partition.survey
-        if survey is None:
-            # A walk under way goes on to its end, though a later boundary has passed meanwhile.
-            survey = partition.survey = Survey(partition.number, due_ms, self._store, now_s)
-        behind_s = PATIENCE_S if self._has_backlog(batch) else 0.0
-        if now_s < survey.next_at_s + behind_s and not self._settings.sweeps_at_once:
-            return
-        try:
-            is_done = survey.take_page(partition.base, rules, now_s)
-        except (PositionChanged, Transient) as error:
-            self._read_again(batch, partition, error)
-            return
-        if is_done:
-            now_ms = self._clock.now_ms() if self._settings.ticks else partition.time_ms
-            batch.surveys[partition.number] = survey.result(now_ms)
+    # -- checks and failures -----------------------------------------------------------------------
 
     def _check_idle(self, batch: Batch) -> None:
         """See that the store of idle partitions is where it was left, and look ahead at timers.
@@ -514,7 +412,8 @@ class Cycle:
             partition.checked_at_s = now_s
             try:
                 self._look_ahead(partition)
-            except (PositionChanged, Transient):
+            except (PositionChanged, Transient) as error:
+                self._recoveries.tell_moved(partition, error)
                 self._recoveries.begin(partition)
 
     def _look_ahead(self, partition: Partition) -> None:
@@ -530,7 +429,7 @@ class Cycle:
 
     def _give_up(self, batch: Batch, error: Transient) -> None:
         """Nothing was committed: drop the new states and read the batch again."""
-        self._measures.aborted(str(error))
+        self._measures.aborted(str(error), self._positions_of(batch))
         if batch.in_transaction:
             try:
                 self._log.abort()
@@ -543,3 +442,10 @@ class Cycle:
             # The states of this batch have left the cache, and the timers were popped: both are
             # read anew.
             self._recoveries.begin(partition)
+
+    def _positions_of(self, batch: Batch) -> dict[str, int]:
+        """Where the partitions of a batch go on, for people."""
+        return {
+            f"{JOURNAL}/{number}": self.partitions[number].journal_offset
+            for number in sorted(batch.partitions & self.partitions.keys())
+        }

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from streams.core.campaigns.guard import Guard
 from streams.core.rules import Rules
 from streams.core.state import CustomerState
 from streams.runtime.population import Population
@@ -25,6 +26,7 @@ class Partition:
     `base` is the next offset of `rfm.state` that the store holds, `journal_offset` the next record
     to decide, `time_ms` the partition's time. `states` is the cache, least recently used first.
     `swept` are the rules version and the number of the limits of the latest finished sweep.
+    `guard` counts what campaigns do.
     """
 
     number: int
@@ -40,6 +42,7 @@ class Partition:
     unread_sweep: bool = False
     population: Population = field(default_factory=Population)
     swept: tuple[int, int] = (0, 0)
+    guard: Guard = field(default_factory=Guard)
     sweeper: Sweeper | None = None
     survey: Survey | None = None
     last_tick_ms: int = 0

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+from streams.codec.partition import decode_guard
+from streams.core.campaigns.guard import Guard
 from streams.core.rules import compile_rules
 from streams.errors import BrokenInvariant, Transient
-from streams.ports import Clock, JournalLog, StateLog, StateStore
+from streams.ports import Clock, JournalLog, PositionChanged, StateLog, StateStore
 from streams.runtime.partition import Partition, Phase
 from streams.runtime.recovery import Recovered, Recovery, StoreMovedError
 from streams.runtime.steps import CycleSettings, Measures
@@ -46,6 +48,11 @@ class Recoveries:
         self._log.halt(partition.number)
         self._end(partition.number)
         self._under_way[partition.number] = self._new(partition.number)
+
+    def tell_moved(self, partition: Partition, error: Exception) -> None:
+        """Say so where an error means that the store was emptied, set back or written by others."""
+        if isinstance(error, PositionChanged):
+            self._measures.moved(partition.number, partition.base)
 
     def renew(self) -> None:
         """Read every partition back from what is committed, under a new producer."""
@@ -125,9 +132,16 @@ class Recoveries:
         partition.rules = None
         if rules is not None and record is not None:
             partition.rules = replace(
-                compile_rules(rules.rules, rules.version).under(recovered.snapshot),
+                compile_rules(rules.rules, rules.version, rules.applied_ms).under(
+                    recovered.snapshot
+                ),
                 limits_number=record.limits_number,
             )
+        partition.guard = (
+            decode_guard(record, self._settings.partitions)
+            if record is not None
+            else Guard(self._settings.partitions)
+        )
         partition.population = recovered.population
         partition.swept = (
             (record.swept_rules_version, record.swept_limits_number)
@@ -138,4 +152,4 @@ class Recoveries:
         partition.phase = Phase.READY
         partition.checked_at_s = 0.0
         del self._under_way[number]
-        self._measures.recovered(number)
+        self._measures.recovered(number, partition.journal_offset)

@@ -216,6 +216,7 @@ def check_day(base: Base, lives: Lives, number: int, at_ms: int) -> Snapshot:
     return snapshot
 
 
+@pytest.mark.soak
 def test_cut_points_of_every_day_are_those_of_the_sorted_figures() -> None:
     base, snapshots = Base(), list[Snapshot]()
     lives: Lives = defaultdict(list)

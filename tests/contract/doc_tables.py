@@ -14,15 +14,22 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from schemas.currencies import MINOR_DIGITS
 from schemas.topics import FOREVER, TOPICS, Topic
 from streams.adapters.redis import keys
 from streams.core.schemes import maps
+from streams.rules.campaign_models import CampaignFile, StepFile, TriggerFile
+from streams.rules.campaign_words import starts_words
 from streams.rules.describe import describe_rules, describe_scheme
-from streams.rules.files import rules_document, rules_text
+from streams.rules.files import read_rules, rules_document, rules_text
 from streams.rules.map_grid import conditions_of, grid_of, named_cells
+from streams.rules.policy_file import PolicyFile
+from streams.rules.policy_words import describe_policy
+from streams.rules.spans import format_span
+from streams.rules.tree_words import tree_words
 from streams.runtime.steps import ORDER
 from streams.settings import PREFIX, Settings
 from tests.contract.map_pictures import picture_of
@@ -88,8 +95,68 @@ def redis_keys_table() -> str:
 
 
 def rules_table() -> str:
-    """Limits and campaigns as `rules show` prints them."""
-    return _table(("rule", "value"), describe_rules(rules_text(Settings.model_construct())))
+    """Limits as `rules show` prints them; campaigns and their policy have a page of their own."""
+    document = json.loads(rules_text(Settings.model_construct()))
+    rows = describe_rules(json.dumps({**document, "campaigns": []}))
+    policy = describe_policy(document["policy"])
+    return _table(("rule", "value"), [row for row in rows if row not in policy])
+
+
+def policy_table() -> str:
+    """What holds for all campaigns, as shipped."""
+    return _table(("policy", "as shipped"), describe_policy(_shipped()["policy"]))
+
+
+def campaigns_table() -> str:
+    """Every shipped campaign, by priority: what for (the first line of its file), and when."""
+    digits = MINOR_DIGITS[_shipped()["base_currency"]]
+    return _table(
+        ("campaign", "priority", "what for", "starts", "steps"),
+        [
+            (
+                f"`{one['name']}`",
+                str(one["priority"]),
+                _first_line(one["name"]),
+                _started(one, digits),
+                ", ".join(
+                    f"{step['name']} after {format_span(step['after_ms'])}" for step in one["steps"]
+                ),
+            )
+            for one in sorted(_shipped()["campaigns"], key=lambda one: one["priority"])
+        ],
+    )
+
+
+def _started(campaign: Mapping[str, Any], digits: int) -> str:
+    starts = starts_words(campaign, digits)
+    when = campaign["when"]
+    return starts if when is None else f"{starts}, where {tree_words(when, digits)}"
+
+
+def _first_line(campaign: str) -> str:
+    path = ROOT / "streams/rules/campaigns" / f"{campaign}.yaml"
+    return path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+
+
+def left_out_table() -> str:
+    """Shipped campaigns that do not run without further settings."""
+    left_out = read_rules(Settings.model_construct()).left_out
+    return _table(("left out", "why"), [(f"`{name}`", why) for name, why in left_out.items()])
+
+
+def fields_table(model: type[BaseModel]) -> str:
+    """The fields of a rule file."""
+    return _table(
+        ("field", "", "what"),
+        [
+            (
+                f"`{info.alias or name}`",
+                "must" if info.is_required() else "",
+                info.description or "",
+            )
+            for name, info in model.model_fields.items()
+        ],
+    )
 
 
 @cache
@@ -153,6 +220,13 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "topics": topics_table,
     "redis-keys": redis_keys_table,
     "rules": rules_table,
+    "policy": policy_table,
+    "campaigns": campaigns_table,
+    "left-out": left_out_table,
+    "fields-campaign": partial(fields_table, CampaignFile),
+    "fields-trigger": partial(fields_table, TriggerFile),
+    "fields-step": partial(fields_table, StepFile),
+    "fields-policy": partial(fields_table, PolicyFile),
     "cycle-steps": cycle_steps,
     **{_mark("segments", name): partial(segments_table, name) for name in shipped_schemes()},
     **{
@@ -166,6 +240,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
 SCHEMES = "docs/schemes"
 PAGES = (
     "ARCHITECTURE.md",
+    "docs/campaigns.md",
     "docs/operations.md",
     "docs/personal-data.md",
     *(f"{SCHEMES}/{name}.md" for name in shipped_schemes()),

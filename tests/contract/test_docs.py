@@ -136,7 +136,10 @@ def test_the_trial_in_the_readme_gives_what_it_promises(
     assert "both customers" in text
     assert len(customers) == 1 + 2
     assert re.search(r"six\s+win-back actions", text)
-    assert [json.loads(line)["type"] for line in actions] == ["action.requested"] * 6
+    read = [json.loads(line) for line in actions]
+    won_back = [one for one in read if one["campaign"].startswith("win_back")]
+    assert [one["type"] for one in won_back] == ["action.requested"] * 6
+    assert "potential_loyalist_nurture" in {one["campaign"] for one in read}
 
 
 def test_a_wrong_command_would_be_noticed() -> None:
@@ -195,6 +198,11 @@ def test_the_glossary_is_in_order_and_its_names_are_in_the_code() -> None:
 def test_operations_quotes_what_is_really_said(heading: str) -> None:
     for row in table(read_page("docs/operations.md"), heading):
         assert row[0].strip("`").strip() in _code(), f"nothing says {row[0]}"
+
+
+def test_every_reason_for_holding_back_is_one_that_is_said() -> None:
+    for row in table(read_page("docs/running-campaigns.md"), "reason"):
+        assert f'"{row[0].strip("`")}"' in _code(), f"nothing says {row[0]}"
 
 
 def test_operations_lists_every_exit_code() -> None:

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from streams.core import machine
+from streams.core.campaigns.guard import Guard
 from streams.core.facts import Facts, facts_at
 from streams.core.inputs import (
     CartAbandoned,
@@ -15,6 +16,7 @@ from streams.core.inputs import (
     ConsentChanged,
     CustomerErased,
     CustomerEvent,
+    CustomerMerged,
     CustomerUpdated,
     DeliveryReported,
     Item,
@@ -22,6 +24,7 @@ from streams.core.inputs import (
     OrderPlaced,
     ReturnRegistered,
 )
+from streams.core.merging import MergedIn
 from streams.core.outputs import (
     ActionCancelled,
     ActionRequested,
@@ -36,9 +39,11 @@ from streams.core.values import HOUR_MS as HOUR
 from streams.core.values import MINUTE_MS as MINUTE
 from streams.rules.files import rules_text
 from streams.settings import Settings
+from tests.core.campaign_docs import BOUNDLESS, NO_LIMITS
 
 __all__ = ["DAY", "HOUR", "MINUTE", "T0", "Story", "rules", "rules_document"]
 
+CAMPAIGNS = ("cart_reminder", "win_back_at_risk", "win_back_lost")
 T0 = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 _LIMITS = {"r": "recency_limits_ms", "f": "frequency_limits", "m": "monetary_limits_minor"}
 TYPES: dict[type[CustomerEvent], str] = {
@@ -51,6 +56,8 @@ TYPES: dict[type[CustomerEvent], str] = {
     ConsentChanged: "consent.changed",
     CustomerErased: "customer.erased",
     DeliveryReported: "delivery.reported",
+    CustomerMerged: "customer.merged",
+    MergedIn: "customer.merged",
 }
 Kind = TypeVar("Kind", bound=Output)
 
@@ -63,10 +70,18 @@ def _shipped() -> str:
 def rules_document(**changes: Any) -> str:
     """The shipped rules with scheme `rfm` alone as journaled text, with entries replaced.
 
+    Of the shipped campaigns carts and win-backs, without control groups and limits over all but those
+    in `policy`.
     `recency_limits_ms`, `frequency_limits` and `monetary_limits_minor` are those of the scheme, every
     other entry is at the top.
     """
     document = json.loads(_shipped())
+    document["policy"] |= NO_LIMITS | changes.pop("policy", {})
+    document["campaigns"] = [
+        {**one, "control_percent": 0, "flood": BOUNDLESS}
+        for one in document["campaigns"]
+        if one["name"] in CAMPAIGNS
+    ]
     for score, name in _LIMITS.items():
         if name in changes:
             document["schemes"][0]["scores"][score]["limits"] = changes.pop(name)
@@ -86,6 +101,7 @@ class Story:
         self.rules = known or rules()
         self.state = CustomerState(customer_id)
         self.now_ms = 0
+        self.guard = Guard(customers=1_000_000)
         self.outputs: list[Output] = []
         self.notes: list[str] = []
         self.fired: list[int] = []
@@ -118,7 +134,9 @@ class Story:
     def replay(self, event: CustomerEvent) -> None:
         """Let exactly this event arrive (once more)."""
         self.pass_time(max(self.now_ms, event.received_at_ms))
-        step = machine.apply(self.state, event, self.rules, self.now_ms, TYPES[type(event)])
+        step = machine.apply(
+            self.state, event, self.rules, self.now_ms, TYPES[type(event)], self.guard
+        )
         self.outputs += step.outputs
         self.notes.append(step.note)
 
@@ -126,7 +144,7 @@ class Story:
         """Fire every timer due by `until_ms`; with `jump` the partition's time got there at once."""
         while (due_ms := self.state.next_due_ms) is not None and due_ms <= until_ms:
             now_ms = until_ms if jump else due_ms
-            step = machine.fire(self.state, due_ms, self.rules, now_ms)
+            step = machine.fire(self.state, due_ms, self.rules, now_ms, self.guard)
             self.fired.append(due_ms)
             self.outputs += step.outputs
             assert self.state.next_due_ms is None or self.state.next_due_ms > due_ms

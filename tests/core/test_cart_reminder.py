@@ -34,7 +34,11 @@ def test_three_steps_by_the_clock_alone() -> None:
     assert first.cause == ("clock", event.event_id, "cart.updated")
     assert (first.due_at_ms, first.valid_until_ms) == (FIRST, FIRST + 12 * HOUR)
     assert first.channels == ("email",)
-    assert story.said(ActionRequested)[2].offer == "free_delivery"
+    last = story.said(ActionRequested)[2]
+    assert last.voucher is not None
+    assert (last.voucher.name, last.voucher.key) == ("free_delivery", last.action_id)
+    assert last.voucher.expires_at_ms == last.decided_at_ms + 14 * DAY
+    assert first.voucher is None
 
 
 def test_three_steps_by_the_shops_own_event() -> None:
@@ -284,7 +288,7 @@ def test_the_same_life_gives_the_same_ids() -> None:
 
 def test_a_trigger_says_which_causes_start_it() -> None:
     campaigns = json.loads(rules_document())["campaigns"]
-    campaigns[0]["trigger"]["causes"] = ["event"]
+    campaigns[0]["triggers"][0]["causes"] = ["event"]
     story = Story(rules(campaigns=campaigns))
     story.cart(T0)
     story.pass_time(T0 + 2 * HOUR)

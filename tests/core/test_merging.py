@@ -151,7 +151,7 @@ def test_remnants_beyond_the_bound_become_lifetime_sums(monkeypatch: pytest.Monk
         source="s", from_customer_id="A",
         remnants={2: Remnant(T0 + 1, 200, counts=True), 3: Remnant(T0 + 2, 400, counts=True)},
     )  # fmt: skip
-    merging.take_in(target, merged)
+    merging.take_in(target, merged, lambda run: None)
     facts = facts_at(target, T0 + DAY, 730 * DAY)
     assert facts.lifetime_order_count == 3
     assert facts.lifetime_monetary_minor == 700

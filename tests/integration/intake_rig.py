@@ -16,6 +16,7 @@ from streams.core.inputs import CustomerEvent, Input
 from streams.intake.build import Intake, build_intake
 from streams.intake.cycle import Step
 from streams.intake.ports import Source
+from streams.runtime.measures import NO_POSITIONS
 from streams.settings import Settings, load_settings
 from tests.waiting import wait_until
 
@@ -51,6 +52,7 @@ class Recorder:
         self.aborts: list[str] = []
         self.reasons: list[Reason] = []
         self.unread: dict[Source, int] = {}
+        self.positions: dict[Source, int] = {}
         self.fences = 0
 
     def polled(self, records: int) -> None:
@@ -62,14 +64,15 @@ class Recorder:
         if event_to_journal_s is not None:
             self.ages_s.append(event_to_journal_s)
 
-    def aborted(self, reason: str) -> None:
+    def aborted(self, reason: str, positions: Mapping[str, int] = NO_POSITIONS) -> None:
         self.aborts.append(reason)
 
     def dead_letter(self, reason: Reason) -> None:
         self.reasons.append(reason)
 
-    def owned(self, unread: Mapping[Source, int]) -> None:
+    def owned(self, unread: Mapping[Source, int], positions: Mapping[Source, int]) -> None:
         self.unread = dict(unread)
+        self.positions = dict(positions)
 
     def has_read_all(self, sources: int) -> bool:
         """Whether so many sources are owned and, as was told last, nothing of them is unread."""

@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.waiting import wait_until
 
 START_S = 60.0
-_ADDRESS = re.compile(r"^(intake|decide) (\S+): (http://\S+)/metrics$")
+_ADDRESS = re.compile(r"^(intake|decide|deliver) (\S+): (http://\S+)/metrics$")
 
 
 class Run:

@@ -4,6 +4,7 @@ import ctypes
 import hashlib
 import itertools
 import json
+import re
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -22,6 +23,7 @@ from streams.intake.build import build_converter, build_intake, intake_settings
 from streams.intake.cycle import ORDER, IntakeCycle, Step
 from streams.intake.wall_clock import WallClock
 from streams.settings import load_settings
+from tests.command_line import run_command
 from tests.integration.intake_rig import (
     Headers,
     Recorder,
@@ -265,6 +267,35 @@ def test_an_order_of_steps_that_forgets_the_positions_doubles_records(
             taken += cycle.run_once()
         log.close()
     assert event_ids(rig.events()) == sorted([f"e-{number}" for number in range(20)] * 2)
+
+
+def test_what_ends_a_shops_transaction_is_nothing_unread(
+    kafka: str, redis_url: str, namespace: str
+) -> None:
+    """A shop that publishes in transactions leaves an offset behind its records that is none."""
+    rig = Rig(kafka, namespace)
+    shop = confluent_kafka.Producer(
+        {"bootstrap.servers": kafka, "transactional.id": f"{namespace}.shop"}
+    )
+    shop.init_transactions(30)
+    shop.begin_transaction()
+    for partition in range(2):
+        shop.produce(rig.names.topic("shop.orders"), order(partition), partition=partition)
+    shop.commit_transaction(30)
+    with rig.intake() as (intake, measures):
+        run_until(intake, lambda: measures.has_read_all(SOURCES), "nothing is unread")
+        orders = {source: at for source, at in measures.positions.items() if "orders" in source[0]}
+        assert orders == {("shop.orders", 0): 1, ("shop.orders", 1): 1}
+    environment = {
+        "RFM_NAMESPACE": namespace,
+        "RFM_KAFKA_BOOTSTRAP_SERVERS": kafka,
+        "RFM_REDIS_URL": redis_url,
+        "RFM_PARTITIONS": "2",
+    }
+    status = json.loads(run_command(environment, "status", "--json").out)
+    assert {one["lag"] for one in status["intake"]} == {0}
+    members = run_command(environment, "status").out
+    assert re.search(rf"{namespace}.rfm.decide.g1\s+\S+\s+nobody", members), members
 
 
 def test_workers_share_the_sources_and_take_over_without_loss(kafka: str, namespace: str) -> None:

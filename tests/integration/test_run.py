@@ -127,6 +127,16 @@ def test_orders_become_segment_changes_and_everything_ends_in_order(
             WAIT_S,
             "everything is read",
         )
+        assert run.metric("intake main-0", "rfm_position_offset", topic="shop.orders") == 200
+        assert sum(run.metric(one, "rfm_position_offset") for one in deciders) >= 200
+        wait_until(
+            lambda: run.metric("intake main-0", "rfm_group_members", group="decide") == 2,
+            WAIT_S,
+            "intake sees both members of decide",
+        )
+        for one in run.addresses():
+            assert run.metric(one, "rfm_dependency_up", dependency="kafka") == 1
+            assert run.metric(one, "rfm_dependency_up", dependency="redis") == 1
         assert fetch(run.addresses()["intake main-0"], "/health/live") == (
             200,
             '{"status": "ok", "role": "intake", "reasons": []}\n',

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from streams.core.rules import compile_rules
-from streams.errors import UsageError
 from streams.rules.describe import describe_rules, segments_of
 from streams.rules.files import rules_document, rules_text
 from streams.settings import Settings, load_settings
@@ -246,7 +245,7 @@ def test_own_files_stand_in_for_shipped_ones_and_the_rest_stays(tmp_path: Path) 
     assert segments_of(ours) == ["Recent", "Rest"]
     assert (value["window_ms"], value["shares_percent"]) == (30 * DAY, [50, 60])
     assert changed["population"]["value_window_ms"] == 30 * DAY
-    assert changed["campaigns"] == document()["campaigns"]
+    assert changed["campaigns"] == document(schemes="full")["campaigns"]
 
 
 def test_the_census_counts_value_in_the_same_window_whether_the_scheme_runs_or_not(
@@ -262,16 +261,3 @@ def test_an_own_folder_of_campaigns_holds_all_of_them(tmp_path: Path) -> None:
     folder = own(tmp_path, maps__ours=MAP)
     (tmp_path / "campaigns").mkdir()
     assert document(**folder)["campaigns"] == []
-
-
-def test_a_campaign_may_start_by_any_scheme_that_runs(tmp_path: Path) -> None:
-    campaign = (
-        "name: wake_up\nversion: 1\npriority: 1\nchannels: [email]\n"
-        "trigger: {enters: {scheme: lifecycle, segment: Sleeper}, causes: [clock]}\n"
-        "steps: [{name: one, after: 0s, template: t, valid_for: 1d}]\n"
-    )
-    folder = own(tmp_path, campaigns__wake_up=campaign)
-    (found,) = document(schemes="lifecycle", **folder)["campaigns"]
-    assert found["trigger"]["enters"] == {"scheme": "lifecycle", "segment": "Sleeper"}
-    with pytest.raises(UsageError, match="no scheme 'lifecycle' runs; there are rfm, loyalty"):
-        document(**folder)

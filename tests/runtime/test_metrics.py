@@ -14,15 +14,17 @@ from streams.adapters.memory import MemoryLog, MemoryStateLog, SimulatedClock
 from streams.core.inputs import OrderPlaced, RulesApplied
 from streams.core.values import DAY_MS
 from streams.errors import BrokenInvariant, Transient
-from streams.health import Health
+from streams.health import Health, Probe
 from streams.metrics.catalogue import CATALOGUE, catalogue_as_markdown
 from streams.metrics.decide import DecideMetrics
 from streams.metrics.definition import BulkHistogram, MetricDefinition, Role
+from streams.metrics.deliver import DeliverMetrics
 from streams.metrics.intake import IntakeMetrics
 from streams.metrics.shared import coarse_reason
+from streams.processes.surroundings import Surroundings
 from streams.runtime.clock_check import check_clock, difference_s
 from streams.runtime.cycle import Cycle
-from streams.runtime.partition import Partition
+from streams.runtime.partition import Partition, Phase
 from streams.runtime.steps import CycleSettings
 from tests.core.story import rules_document
 from tests.runtime.world import World
@@ -56,11 +58,13 @@ def order(number: int, at_ms: int) -> OrderPlaced:
     )
 
 
-@pytest.mark.parametrize("role", ["decide", "intake"])
+@pytest.mark.parametrize("role", ["decide", "intake", "deliver"])
 def test_what_a_role_serves_is_what_the_catalogue_says(role: Role) -> None:
     registry = CollectorRegistry()
     if role == "decide":
         DecideMetrics(registry, SimulatedClock(), wall_clock=True)
+    elif role == "deliver":
+        DeliverMetrics(registry, SimulatedClock(), "marketing.actions")
     else:
         IntakeMetrics(registry, SimulatedClock())
     assert served(registry) == {one.name: one.kind for one in CATALOGUE if role in one.roles}
@@ -173,20 +177,117 @@ def test_lag_in_seconds_ends_with_the_backlog() -> None:
     clock = SimulatedClock(1_000_000)
     registry = CollectorRegistry()
     metrics = IntakeMetrics(registry, clock)
+    orders = ("shop.orders", 0)
     shown = {"topic": "shop.orders", "partition": "0"}
-    metrics.owned({("shop.orders", 0): 10})
+    metrics.owned({orders: 10}, {orders: 5})
     clock.sleep(30)
-    metrics.owned({("shop.orders", 0): 20})
+    metrics.owned({orders: 20}, {orders: 5})
     assert value(registry, "rfm_lag_seconds", **shown) == 30
     metrics.committed(10, 0.01, 4.0)
-    metrics.owned({("shop.orders", 0): 10})
+    metrics.owned({orders: 10}, {orders: 15})
     assert value(registry, "rfm_lag_seconds", **shown) == 4
-    metrics.owned({("shop.orders", 0): 0})
+    assert value(registry, "rfm_position_offset", **shown) == 15
+    metrics.owned({orders: 0}, {orders: 25})
     assert value(registry, "rfm_lag_seconds", **shown) == 0
+    metrics.owned({}, {orders: 25})  # where it stands is known, its end is not
+    assert value(registry, "rfm_lag_records", **shown) is None
+    assert value(registry, "rfm_position_offset", **shown) == 25
+    metrics.owned({}, {})
+    assert value(registry, "rfm_position_offset", **shown) is None
+
+
+def test_a_reason_is_shown_before_its_first_dead_letter() -> None:
+    """A series that begins at its first flood shows no rise, so no alert would come of it."""
+    registry = CollectorRegistry()
+    metrics = IntakeMetrics(registry, SimulatedClock())
+    for reason in Reason:
+        assert value(registry, "rfm_dead_letters_total", reason=reason.value) == 0
     metrics.dead_letter(Reason.MERGE_CYCLE)
     assert value(registry, "rfm_dead_letters_total", reason="merge_cycle") == 1
-    metrics.owned({})
-    assert value(registry, "rfm_lag_records", **shown) is None
+
+
+def test_a_partition_without_its_store_lags_as_events_come() -> None:
+    """While it is recovered nothing is read, and the lag must not stay what it was."""
+    clock = SimulatedClock(1_000_000)
+    registry = CollectorRegistry()
+    metrics = DecideMetrics(registry, clock, wall_clock=True)
+    partition = Partition(0, phase=Phase.RECOVERING)
+    metrics.owned({0: partition})
+    metrics.show_lag({0: 500})
+    shown = {"topic": "rfm.journal", "partition": "0"}
+    assert value(registry, "rfm_lag_records", **shown) is None  # where it stands is not known yet
+    # Given all is read: behind the last record stands what ended its transaction.
+    partition.phase, partition.journal_offset, partition.at_end = Phase.READY, 499, True
+    metrics.show_lag({0: 500})
+    assert value(registry, "rfm_lag_records", **shown) == 0
+    assert value(registry, "rfm_position_offset", **shown) == 499
+    # When the store is lost, what was read stays read, and what comes now waits.
+    partition.forget()
+    metrics.show_lag({0: 500})
+    assert value(registry, "rfm_lag_records", **shown) == 0
+    clock.sleep(20)
+    metrics.show_lag({0: 507})
+    assert value(registry, "rfm_lag_records", **shown) == 7
+    assert value(registry, "rfm_lag_seconds", **shown) == 20
+    assert value(registry, "rfm_position_offset", **shown) == 499
+
+
+def test_an_emptied_store_is_counted() -> None:
+    world = World()
+    world.journal([RulesApplied(received_at_ms=0, version=1, rules=rules_document())])
+    world.journal([order(1, 1_000)])
+    registry = CollectorRegistry()
+    metrics = DecideMetrics(registry, world.clock, wall_clock=True)
+    cycle = Cycle(
+        MemoryLog(world.broker),
+        MemoryStateLog(world.broker),
+        world.store,
+        world.clock,
+        metrics,
+        CycleSettings(),
+    )
+    while not cycle.run_once():
+        pass
+    assert value(registry, "rfm_store_guard_outcomes_total", outcome="moved") == 0
+    world.store.wipe(0)
+    world.journal([order(2, 2_000)])
+    while not cycle.run_once():
+        pass
+    assert value(registry, "rfm_store_guard_outcomes_total", outcome="moved") == 1
+    assert value(registry, "rfm_transactions_aborted_total", reason="store_moved") == 1
+
+
+def test_what_surrounds_a_process_is_shown_and_forgotten() -> None:
+    clock = SimulatedClock()
+    registry = CollectorRegistry()
+    metrics = IntakeMetrics(registry, clock)
+    broken: set[str] = set()
+    members = {"intake": 2, "decide": 0}
+
+    def probe(name: str) -> Probe:
+        def ask() -> None:
+            if name in broken:
+                raise Transient(f"{name} does not answer")
+
+        return ask
+
+    health = Health(clock, "intake", list, {name: probe(name) for name in ("kafka", "redis")})
+    surroundings = Surroundings(health, metrics, lambda: members)
+    surroundings.look()
+    up = "rfm_dependency_up"
+    assert value(registry, up, dependency="kafka") == value(registry, up, dependency="redis") == 1
+    assert value(registry, "rfm_group_members", group="intake") == 2
+    assert value(registry, "rfm_group_members", group="decide") == 0
+    broken.add("redis")
+    clock.sleep(10)
+    surroundings.look()
+    assert value(registry, up, dependency="redis") == 0
+    assert value(registry, "rfm_group_members", group="intake") == 2
+    broken.add("kafka")
+    clock.sleep(10)
+    surroundings.look()
+    assert value(registry, up, dependency="kafka") == 0
+    assert value(registry, "rfm_group_members", group="intake") is None  # nobody can say
 
 
 @pytest.mark.parametrize(
@@ -194,6 +295,7 @@ def test_lag_in_seconds_ends_with_the_backlog() -> None:
     [
         ("unknown outcome: commit: timed out", "unknown_outcome"),
         ("partition 3: the store is at 17", "store_moved"),
+        ("partition 3: the store holds nothing of partition 3", "store_moved"),
         ("Redis does not answer: refused", "redis"),
         ("poll: _TRANSPORT", "poll"),
         ("publish to shop: queue", "publish"),
@@ -230,7 +332,7 @@ def test_health_says_why() -> None:
         if clock.now_ms() < 5_000:
             raise Transient("Kafka does not answer")
 
-    health = Health(clock, "decide", lambda: reasons, [kafka])
+    health = Health(clock, "decide", lambda: reasons, {"kafka": kafka})
     assert health.answer("/health/live") == (
         200,
         b'{"status": "ok", "role": "decide", "reasons": []}\n',

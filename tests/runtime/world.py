@@ -1,7 +1,7 @@
 """A broker, a store and a clock in memory, and workers that come and go in it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 
 from streams.adapters.memory import (
@@ -17,6 +17,7 @@ from streams.codec.partition import decode_partition
 from streams.core.inputs import CensusTaken, Input
 from streams.ports import Outcome
 from streams.runtime.cycle import Cycle
+from streams.runtime.measures import NO_POSITIONS
 from streams.runtime.partition import Partition
 from streams.runtime.steps import ORDER, Batch, CycleSettings, Step
 from tests.runtime.oracle import fold
@@ -44,18 +45,21 @@ class Tally:
         for decided in batch.decided.values():
             self.most_timers = max(self.most_timers, decided.counts.timers_fired)
 
-    def aborted(self, reason: str) -> None:
+    def aborted(self, reason: str, positions: Mapping[str, int] = NO_POSITIONS) -> None:
         self.counts["aborted"] += 1
         self.aborts.append(reason)
 
-    def guarded(self, outcome: Outcome, seconds: float) -> None:
+    def guarded(self, partition: int, offset: int, outcome: Outcome, seconds: float) -> None:
         self.counts[outcome] += 1
+
+    def moved(self, partition: int, offset: int) -> None:
+        self.counts["moved"] += 1
 
     def recovering(self, partition: int, progress: float) -> None:
         assert 0.0 <= progress <= 1.0
         self.counts["recovering"] += 1
 
-    def recovered(self, partition: int) -> None:
+    def recovered(self, partition: int, offset: int) -> None:
         self.counts["recovered"] += 1
 
     def owned(self, partitions: dict[int, Partition]) -> None:

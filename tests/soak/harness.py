@@ -25,6 +25,7 @@ POLL_S = 0.05
 START_TIMEOUT_S = 60.0
 DRAIN_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
+# Actions stay open, and what is held waits, for longer than the hour that is waited for timers.
 CAMPAIGNS = {
     "cart_reminder.yaml": """
 name: cart_reminder
@@ -34,8 +35,8 @@ channels: [email]
 trigger: {event: cart.abandoned, causes: [event, clock]}
 max_start_delay: 4h
 steps:
-  - {name: first, after: 2s, template: cart_reminder_first, valid_for: 10m}
-  - {name: second, after: 3s, template: cart_reminder_second, valid_for: 10m}
+  - {name: first, after: 2s, template: cart_reminder_first, valid_for: 2h}
+  - {name: second, after: 3s, template: cart_reminder_second, valid_for: 2h}
 """,
     "win_back_lost.yaml": """
 name: win_back_lost
@@ -48,12 +49,38 @@ re_entry: 1s
 group: reactivation
 group_gap: 0s
 max_start_delay: 4h
-ends_on_order: true
 steps:
-  - {name: we_miss_you, after: 0s, template: win_back_lost, valid_for: 10m}
-  - {name: survey, after: 1s, template: win_back_lost_survey, valid_for: 10m}
+  - {name: we_miss_you, after: 0s, template: win_back_lost, valid_for: 2h}
+  - {name: survey, after: 1s, template: win_back_lost_survey, valid_for: 2h}
+""",
+    # Soon more than its guard lets through: it pauses, and what is left waits.
+    "thanks.yaml": """
+name: thanks
+version: 1
+priority: 50
+channels: [email]
+trigger: {event: order.placed}
+caps: drop
+exits: {events: []}
+guard: {actions: 40, per: 1h, share: 100%}
+control: 20%
+steps:
+  - {name: now, after: 0s, template: thanks, valid_for: 2h}
+  - {name: again, after: 2s, every: 1d, rounds: 2, template: thanks, valid_for: 2h}
 """,
 }
+POLICY = """
+caps:
+  - {actions: 2, per: 2s}
+  - {actions: 30, per: 3h}
+quiet_hours: none
+holdout: 5%
+seasons: [3, 4]
+mutes: []
+offers:
+  classes: {}
+  floor: 0%
+"""
 CART_ABANDONED_AFTER_S = 1.5
 RECENCY_LIMITS_S = (1, 2, 3, 4)
 SNAPSHOT_EVERY_S = 5
@@ -73,6 +100,7 @@ def write_rules(folder: Path) -> Path:
     (folder / "campaigns").mkdir(parents=True, exist_ok=True)
     for name, text in CAMPAIGNS.items():
         (folder / "campaigns" / name).write_text(text)
+    (folder / "policy.yaml").write_text(POLICY)
     return folder
 
 

@@ -36,7 +36,7 @@ from streams.intake.build import Intake, build_intake
 from streams.intake.cycle import ORDER as INTAKE_ORDER
 from streams.intake.ports import Source
 from streams.ports import Outcome
-from streams.runtime.measures import NoMeasures
+from streams.runtime.measures import NO_POSITIONS, NoMeasures
 from streams.runtime.steps import ORDER as DECIDE_ORDER
 from streams.runtime.steps import Batch
 from streams.settings import Settings, load_settings
@@ -116,17 +116,17 @@ class LoggedMeasures(NoMeasures):
         """A transaction was committed."""
         self._trap.tell_resumed("committed")
 
-    def aborted(self, reason: str) -> None:
+    def aborted(self, reason: str, positions: Mapping[str, int] = NO_POSITIONS) -> None:
         """A batch was given up."""
         say(f"aborted: {reason}")
         self._trap.tell_resumed("aborted")
 
-    def guarded(self, outcome: Outcome, seconds: float) -> None:
+    def guarded(self, partition: int, offset: int, outcome: Outcome, seconds: float) -> None:
         """The store answered a write."""
         if outcome is not Outcome.APPLIED:
             say(f"guard: {outcome} after {seconds:.3f} s")
 
-    def recovered(self, partition: int) -> None:
+    def recovered(self, partition: int, offset: int) -> None:
         """A partition is ready."""
         say(f"partition {partition} is ready")
 
@@ -144,7 +144,7 @@ class LoggedIntakeMeasures:
         """A batch is committed."""
         self._trap.tell_resumed("committed")
 
-    def aborted(self, reason: str) -> None:
+    def aborted(self, reason: str, positions: Mapping[str, int] = NO_POSITIONS) -> None:
         """Something failed that is tried again."""
         say(f"aborted: {reason}")
         self._trap.tell_resumed("aborted")
@@ -153,7 +153,7 @@ class LoggedIntakeMeasures:
         """One committed dead letter."""
         say(f"dead letter: {reason}")
 
-    def owned(self, unread: Mapping[Source, int]) -> None:
+    def owned(self, unread: Mapping[Source, int], positions: Mapping[Source, int]) -> None:
         """The owned sources."""
 
     def fenced(self) -> None:

@@ -165,6 +165,10 @@ class _SourceMember:
         )
         self._owned: set[Source] = set()
         self._next: dict[Source, int] = {}
+        # Where a source stood when it was halted: what lies behind is unread all the same.
+        self._halted: dict[Source, int] = {}
+        # An end that was reached lies behind what ends a shop's transactions, which is no record.
+        self._reached: dict[Source, int] = {}
         self._gained: dict[Source, None] = {}
         self._lost: dict[Source, None] = {}
         self.sources = self._fetch_sources()
@@ -204,11 +208,13 @@ class _SourceMember:
             self._consumer.resume([where])
         except KafkaException as error:
             raise Transient(f"seek of {source}: {error.args[0].str()}") from error
+        self._forget(source)
         self._next[source] = offset or 0
 
     def halt(self, source: Source) -> None:
         """Read no more until started again."""
-        self._next.pop(source, None)
+        if source in self._next:
+            self._halted[source] = self._next.pop(source)
         if source in self._owned:
             self._consumer.pause([TopicPartition(*self._place(source))])
 
@@ -232,7 +238,7 @@ class _SourceMember:
 
     def unread(self, source: Source) -> int | None:
         """Records behind the position, by the end that the latest fetch told; None before one."""
-        position = self._next.get(source)
+        position = self._next.get(source, self._halted.get(source))
         place = TopicPartition(*self._place(source))
         try:
             oldest, end = self._consumer.get_watermark_offsets(place, cached=True)
@@ -240,7 +246,7 @@ class _SourceMember:
             raise Transient(f"end of {source}: {error.args[0].str()}") from error
         if position is None or end < 0:
             return None
-        return max(0, int(end) - max(position, int(oldest)))
+        return max(0, int(end) - max(position, int(oldest), self._reached.get(source, 0)))
 
     def position(self, source: Source, where: Position) -> TopicPartition:
         """A position as the client wants it."""
@@ -256,6 +262,10 @@ class _SourceMember:
         """
         if not self._is_shut_out:
             self._consumer.close()
+
+    def _forget(self, source: Source) -> None:
+        for known in (self._next, self._halted, self._reached):
+            known.pop(source, None)
 
     def _subscribe(self) -> None:
         self._consumer.subscribe(
@@ -308,6 +318,7 @@ class _SourceMember:
             source = (self._logical[cast("str", topic)], cast("int", partition))
             if source in self._next:
                 polled.at_end.add(source)
+                self._reached[source] = message.offset() or 0
         elif code in _GONE:
             raise BrokenInvariant(
                 f"{topic} partition {partition}: the next record to read is gone ({error.str()}). "
@@ -327,7 +338,7 @@ class _SourceMember:
         # Owned whatever becomes of the parking: where it fails the client takes them over by itself.
         for source in self._sources_of(partitions):
             self._owned.add(source)
-            self._next.pop(source, None)
+            self._forget(source)
             # Gained implies that whatever was held before is void.
             self._lost.pop(source, None)
             self._gained[source] = None
@@ -337,7 +348,7 @@ class _SourceMember:
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         for source in self._sources_of(partitions):
             self._owned.discard(source)
-            self._next.pop(source, None)
+            self._forget(source)
             self._gained.pop(source, None)
             self._lost[source] = None
         # On a loss the client has no assignment left to take from; it unassigns by itself then.

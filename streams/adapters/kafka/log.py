@@ -82,9 +82,9 @@ class KafkaJournalLog:
         """Whether the group has given this member its share, which may be none."""
         return self._member.has_joined
 
-    def unread(self) -> dict[int, int]:
-        """Records behind the position by partition, as far as the client knows without asking."""
-        return self._member.unread()
+    def ends(self) -> dict[int, int]:
+        """The ends of the owned partitions, where known."""
+        return self._member.ends()
 
     def close(self) -> None:
         """Leave the group and drop what is queued."""

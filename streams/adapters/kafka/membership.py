@@ -24,6 +24,8 @@ _FATAL = KafkaError._FATAL  # noqa: SLF001
 _FENCED = KafkaError._FENCED  # noqa: SLF001
 _FENCED_TEXT = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
 _COMMITTED_TIMEOUT_S = 10.0
+# Between two polls, so short: an answer takes a few milliseconds.
+_END_TIMEOUT_S = 0.5
 
 
 def is_taken_over(error: KafkaError) -> bool:
@@ -126,18 +128,25 @@ class GroupMember:
         """A position as the client wants it."""
         return TopicPartition(self._topic, partition, offset)
 
-    def unread(self) -> dict[int, int]:
-        """Records behind the position by partition, as of the latest fetch; asks nobody."""
+    def ends(self) -> dict[int, int]:
+        """The ends of the owned partitions, where known.
+
+        As of the latest fetch; the broker is asked, for a bounded time, about what is halted.
+        """
         found: dict[int, int] = {}
-        for partition, position in self._next.items():
+        for partition in sorted(self._owned):
+            is_read = partition in self._next
+            place = TopicPartition(self._topic, partition)
             try:
                 _, end = self._consumer.get_watermark_offsets(
-                    TopicPartition(self._topic, partition), cached=True
+                    place, timeout=_END_TIMEOUT_S, cached=is_read
                 )
             except KafkaException:
-                continue  # nothing was fetched of it yet
+                if is_read:
+                    continue  # nothing was fetched of it yet
+                break  # the broker does not answer, and would not for the next one either
             if end >= 0:
-                found[partition] = max(0, end - position)
+                found[partition] = end
         return found
 
     def close(self) -> None:

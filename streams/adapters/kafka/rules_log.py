@@ -4,6 +4,8 @@ One transactional id for all processes: whoever starts last fences the others, s
 of one number cannot both be journaled.
 """
 
+from collections.abc import Callable
+
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams.adapters.kafka.config import Config, reader_config
@@ -15,6 +17,8 @@ from streams.core.inputs import RulesApplied
 from streams.errors import Transient
 
 _TIMEOUT_S = 10.0
+# From the rules in force (None: none yet) to the text of those that follow.
+Change = Callable[[RulesRecord | None], str]
 
 
 class KafkaRulesLog:
@@ -53,21 +57,27 @@ class KafkaRulesLog:
 
     def ensure(self, text: str, now_ms: int) -> RulesRecord:
         """The rules in force; where there are none, `text` becomes version 1."""
-        return self.load() or self._journal(text, now_ms, only_first=True)
+        return self.load() or self._journal(
+            lambda known: text if known is None else known.rules, now_ms
+        )
 
-    def apply(self, text: str, now_ms: int) -> RulesRecord:
-        """Journal `text` under the next version; unchanged rules stay as they are."""
+    def apply(self, change: Change, now_ms: int) -> RulesRecord:
+        """Journal what `change` makes of the rules in force; equal rules stay as they are.
+
+        `change` may be asked twice, as somebody else may have changed them meanwhile.
+        """
         known = self.load()
-        if known is not None and known.rules == text:
+        if known is not None and change(known) == known.rules:
             return known
-        return self._journal(text, now_ms, only_first=False)
+        return self._journal(change, now_ms)
 
-    def _journal(self, text: str, now_ms: int, *, only_first: bool) -> RulesRecord:
+    def _journal(self, change: Change, now_ms: int) -> RulesRecord:
         producer = TransactionalProducer(self._base, self._names.transactional_id("rules", "all"))
         try:
             # Read again under the id: whoever was faster has committed or is fenced by now.
             known = self.load()
-            if known is not None and (only_first or known.rules == text):
+            text = change(known)
+            if known is not None and known.rules == text:
                 return known
             record = RulesRecord(known.version + 1 if known is not None else 1, text)
             applied = RulesApplied(

@@ -6,6 +6,7 @@
 | `rfm:{N}:timers` | sorted set | customer id by its next due instant, ms since 1970 |
 | `rfm:{N}:position` | hash | `generation`, `offset` (next of rfm.state), `partition`, `rules`, `snapshot` |
 | `rfm:{N}:population` | hash | `census`; for partition 0 also `gathered:M`, the census of partition M |
+| `rfm:sent:A` | string | `begun` or `done`: how far the delivery of action A is; expires |
 
 N is the journal partition; the braces make the keys one slot of a Redis Cluster. A namespace
 stands in front: `x:rfm:{N}:customers`.
@@ -28,6 +29,10 @@ class Keys:
 
     def __init__(self, namespace: str) -> None:
         self._prefix = f"{namespace}:rfm" if namespace else "rfm"
+
+    def sent(self, action_id: str) -> str:
+        """How far the delivery of an action is."""
+        return f"{self._prefix}:sent:{action_id}"
 
     def partition(self, number: int) -> PartitionKeys:
         """The keys of one journal partition."""

@@ -41,7 +41,7 @@ class RedisStateStore:
 
     def check(self) -> None:
         """Refuse a Redis that would drop states on its own account."""
-        with _mapped():
+        with mapped():
             policy = _eviction_policy(self._client)
         if policy not in (None, "noeviction"):
             raise BrokenInvariant(
@@ -52,7 +52,7 @@ class RedisStateStore:
     def position(self, partition: int) -> StoredPosition | None:
         """Where a partition stands."""
         keys = self._keys.partition(partition)
-        with _mapped():
+        with mapped():
             # The client is typed for both kinds of answers; ours are bytes.
             found: Any = self._client.hmget(
                 keys.position, ["generation", "offset", "partition", "rules", "snapshot"]
@@ -121,7 +121,7 @@ class RedisStateStore:
         Another worker may be writing the partition anew at this very moment; whichever comes first,
         what is left is either whole or has no position.
         """
-        with _mapped():
+        with mapped():
             self._client.unlink(*self._keys.partition(partition))
 
     def scan(self, partition: int) -> Iterator[tuple[str, bytes]]:
@@ -130,7 +130,7 @@ class RedisStateStore:
         seen: set[bytes] = set()
         cursor = 0
         while True:
-            with _mapped():
+            with mapped():
                 page: Any = self._client.hscan(keys.customers, cursor, count=SCAN_COUNT)
             cursor, values = page
             for customer_id, value in values.items():
@@ -145,21 +145,21 @@ class RedisStateStore:
     ) -> tuple[int, list[tuple[str, bytes]]]:
         """About `count` customers from a cursor on."""
         keys = self._keys.partition(partition)
-        with _mapped():
+        with mapped():
             page: Any = self._client.hscan(keys.customers, cursor, count=count)
         following, values = page
         return int(following), [(key.decode(), value) for key, value in values.items()]
 
     def population(self, partition: int) -> dict[str, bytes]:
         """The records about the whole partition by name."""
-        with _mapped():
+        with mapped():
             found: Any = self._client.hgetall(self._keys.partition(partition).population)
         return {name.decode(): value for name, value in found.items()}
 
     def count_timers(self, partition: int, until_ms: int) -> tuple[int, int]:
         """Timers in all, and those due."""
         keys = self._keys.partition(partition)
-        with _mapped():
+        with mapped():
             total = self._client.zcard(keys.timers)
             due = self._client.zcount(keys.timers, "-inf", until_ms)
         return int(total), int(due)
@@ -167,7 +167,7 @@ class RedisStateStore:
     def _run(
         self, script: Callable[..., Any], keys: PartitionKeys, arguments: Iterable[Any]
     ) -> Any:
-        with _mapped():
+        with mapped():
             try:
                 return script(keys=list(keys), args=list(arguments))
             except redis.ResponseError as error:
@@ -188,7 +188,7 @@ def _eviction_policy(client: redis.Redis) -> str | None:
 
 
 @contextmanager
-def _mapped() -> Iterator[None]:
+def mapped() -> Iterator[None]:
     """Turn a server that cannot be asked right now into `Transient`."""
     try:
         yield

@@ -1,0 +1,1 @@
+"""The shipped campaigns, one by one and together, in lives of single customers."""
