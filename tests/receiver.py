@@ -84,7 +84,12 @@ def listening(receiver: Receiver) -> Iterator[str]:
         timeout = 30.0
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            length = int(self.headers["Content-Length"])
+            body = self.rfile.read(length)
+            if len(body) < length:
+                # The sender was killed in the middle: this was no request.
+                self.close_connection = True
+                return
             status = receiver.take(dict(self.headers.items()), body)
             if status is None:
                 self.close_connection = True
