@@ -49,6 +49,7 @@ class Bench:
         self._redis = redis
         self._console = console
         self.rows: list[tuple[str, str, str]] = []
+        self._shown = 0
 
     def throughput(self, events: int) -> dict[str, float]:
         """Raw consume, intake, decide and both at once, on the same events."""
@@ -134,11 +135,12 @@ class Bench:
             )
         )
 
-    def schemes(self, events: int) -> None:
-        """Decide with `rfm` alone, with the default schemes, and with all of them."""
+    def schemes(self, events: int, folder: Path) -> None:
+        """Decide with `rfm` alone, with the default schemes, and with all; without campaigns."""
         alone = 0.0
         for schemes in ("rfm", "starter", "full"):
-            settings = self._installation(f"s{schemes}", schemes=schemes)
+            rules_dir = write_campaigns(folder / schemes, 0)
+            settings = self._installation(f"s{schemes}", schemes=schemes, rules_dir=rules_dir)
             load = Load(events=events, customers=CUSTOMERS)
             topic = names_of(settings).topic("shop.orders")
             publish_flat_out(self._kafka.bootstrap_servers, topic, load, _now_ms())
@@ -281,6 +283,10 @@ class Bench:
         return found
 
     def _say(self, text: str) -> None:
+        # A whole run takes half an hour: what is found so far is shown while it goes on.
+        for row in self.rows[self._shown :]:
+            self._console.print(": ".join(row))
+        self._shown = len(self.rows)
         self._console.print(f"... {text}", style="dim")
 
 
@@ -307,7 +313,7 @@ def main() -> None:
         ours = bench.throughput(given.events)
         bench.end_to_end(given.events)
         bench.latency(given.latency_seconds)
-        bench.schemes(given.events)
+        bench.schemes(given.events, Path(folder) / "schemes")
         bench.campaigns(given.events, Path(folder) / "campaigns")
         if given.sweep_customers:
             bench.sweep(given.sweep_customers)

@@ -16,7 +16,7 @@ from streams.codec.partition import PartitionRecord, decode_partition
 from streams.settings import Settings
 
 _LOOK_S = 0.5
-_LONGEST_S = 900.0
+_LONGEST_S = 1_800.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,21 @@ from pydantic import (
 
 from schemas.currencies import MINOR_DIGITS
 from streams.files.conditions import ColumnName, Condition
-from streams.files.mapping_text import MappingText
+from streams.yaml_file import YamlFile
 
-CurrencyCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+# What to write where a required field is missing.
+_REMEDIES = {
+    "currency": "write currency: EUR, or currency: {column: <name>} where a column names it",
+    "source": "write source: <a name for this shop's file>, which makes the event ids stable",
+    "time": "write time: {column: <name>, zone: <IANA zone>}",
+    "zone": "write the zone of times without an offset, for example zone: Europe/London",
+    "customer": "write customer: {column: <name>, missing: skip}",
+    "missing": "write missing: skip to leave rows without customer out, or missing: send",
+    "order": "write order: {id: <column>}",
+    "id": "name the column, or for order ids write id: {computed: row}",
+    "line": "write line: {sku: <column>, quantity: <column>, unit_price: <column>}",
+    "cart": "write cart: {id: <column>, added: {column: <name>, op: eq, value: <text>}}",
+}
 SPECIAL_TIME_FORMATS = frozenset({"iso", "epoch_s", "epoch_ms"})
 
 
@@ -106,7 +118,7 @@ class Customer(_Part):
 class Currency(_Part):
     """One currency for the whole source, or a column that names it."""
 
-    code: CurrencyCode | None = None
+    code: str | None = None
     column: ColumnName | None = None
 
     @model_validator(mode="before")
@@ -259,13 +271,13 @@ def load_mapping(path: Path) -> Mapping:
 
     Raises UsageError naming the file, the line, the field and what to do about it.
     """
-    text = MappingText.load(path)
+    text = YamlFile.load(path)
     data: dict[str, Any] = text.data
     kind = data.get("kind")
     model = _KINDS.get(kind) if isinstance(kind, str) else None
     if model is None:
         raise text.error(("kind",), "must say what the rows are; write kind: orders or kind: carts")
-    return text.validate(model).named(path.name)
+    return text.validate(model, _REMEDIES).named(path.name)
 
 
 def _has_offset(text: str) -> bool:

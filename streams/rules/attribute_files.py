@@ -8,10 +8,10 @@ from pydantic import Field
 from streams.core.schemes import attributes
 from streams.core.schemes.scheme import FLAG_SEPARATOR
 from streams.rules.asked_segments import unknown_segment
-from streams.rules.rule_text import Location, RuleText
 from streams.rules.rule_trees import read_tree, shop_of
 from streams.rules.values import Strict
 from streams.settings import Settings
+from streams.yaml_file import Location, YamlFile
 
 
 class AttributeSegment(Strict):
@@ -26,7 +26,7 @@ class AttributesFile(Strict):
 
 
 def journaled_attributes(
-    text: RuleText, settings: Settings, segments: Mapping[str, Sequence[str]]
+    text: YamlFile, settings: Settings, segments: Mapping[str, Sequence[str]]
 ) -> dict[str, Any]:
     """`attributes.yaml` as the core compiles it; `segments` are those of the schemes asked before.
 
@@ -54,7 +54,7 @@ def journaled_attributes(
 
 
 def _tree(
-    text: RuleText,
+    text: YamlFile,
     at: Location,
     segment: AttributeSegment,
     settings: Settings,

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from streams.rules.campaign_models import CampaignFile
 from streams.rules.campaign_reader import CampaignReader, Surroundings
-from streams.rules.rule_text import RuleText
 from streams.rules.startable import missing_schemes
+from streams.yaml_file import YamlFile
 
 
 class ReadCampaigns(NamedTuple):
@@ -30,7 +30,7 @@ def read_campaigns(folder: Path, surroundings: Surroundings) -> ReadCampaigns:
     campaigns: list[dict[str, Any]] = []
     left_out: dict[str, str] = {}
     for path in sorted(folder.glob("*.yaml")):
-        text = RuleText.load(path)
+        text = YamlFile.load(path)
         file = text.validate(CampaignFile)
         if file.name in files:
             raise text.error(("name",), f"is taken: two files define {file.name}")

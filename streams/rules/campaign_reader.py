@@ -16,9 +16,9 @@ from streams.rules.campaign_models import (
     TriggerFile,
     VariantFile,
 )
-from streams.rules.rule_text import Location, RuleText
 from streams.rules.rule_trees import read_tree, shop_of
 from streams.settings import Settings
+from streams.yaml_file import Location, YamlFile
 
 _CART_EVENTS: Final = ("cart.updated", "cart.abandoned")
 _FLAG_WORDS: Final = {"enters": "gains", "leaves": "loses"}
@@ -36,7 +36,7 @@ class Surroundings(NamedTuple):
 class CampaignReader(NamedTuple):
     """One file on its way to the journaled form."""
 
-    text: RuleText
+    text: YamlFile
     file: CampaignFile
     surroundings: Surroundings
 

@@ -20,9 +20,9 @@ from streams.rules.campaign_reader import Surroundings
 from streams.rules.describe import FIXED_NAMES, segments_of
 from streams.rules.map_files import OWN_MAP, MapFile, journaled_map, scheme_of
 from streams.rules.policy_file import journaled_policy
-from streams.rules.rule_text import RuleText
 from streams.rules.scheme_files import census_value, journaled_scheme
 from streams.settings import SCHEMES, Settings
+from streams.yaml_file import YamlFile
 
 HISTORY_MARGIN_DAYS = 100
 # Producers retry for hours and replay a day at most; a week covers a broken weekend.
@@ -108,9 +108,9 @@ def _read(folders: _Folders, settings: Settings) -> ReadRules:
     schemes = _schemes(folders, settings)
     known = _known_schemes(folders, schemes)
     shares, value_window_ms = census_value(
-        RuleText.load(folders.file("schemes", "value")), settings
+        YamlFile.load(folders.file("schemes", "value")), settings
     )
-    policy = journaled_policy(RuleText.load(folders.policy()), known, settings)
+    policy = journaled_policy(YamlFile.load(folders.policy()), known, settings)
     offers = tuple(policy["offers"]["classes"])
     campaigns = read_campaigns(_campaigns_folder(folders), Surroundings(settings, known, offers))
     document = {
@@ -183,7 +183,7 @@ def _maps(folders: _Folders, settings: Settings) -> list[dict[str, Any]]:
     # What nobody chose yet is checked all the same: it was written to be chosen.
     others = [path.stem for path in folders.own_files("maps") if path.stem not in chosen]
     read = {
-        name: journaled_map(RuleText.load(folders.file("maps", name)), name, settings)
+        name: journaled_map(YamlFile.load(folders.file("maps", name)), name, settings)
         for name in (*chosen, *others)
     }
     return [read[name] for name in chosen]
@@ -201,14 +201,14 @@ def _schemes(folders: _Folders, settings: Settings) -> list[dict[str, Any]]:
     }
     schemes += [read[name] for name in chosen if name in read]
     if ATTRIBUTES in chosen:
-        text = RuleText.load(folders.file("schemes", ATTRIBUTES))
+        text = YamlFile.load(folders.file("schemes", ATTRIBUTES))
         segments = {scheme["name"]: segments_of(scheme) for scheme in schemes}
         schemes.append(journaled_attributes(text, settings, segments))
     return schemes
 
 
 def _scheme(folders: _Folders, name: str, settings: Settings) -> dict[str, Any]:
-    return journaled_scheme(RuleText.load(folders.file("schemes", name)), name, settings)
+    return journaled_scheme(YamlFile.load(folders.file("schemes", name)), name, settings)
 
 
 def _known_schemes(
@@ -231,7 +231,7 @@ def _known_schemes(
     for name in folders.names("maps"):
         if scheme_of(name) not in known:
             # Its limits may not fit the settings; they need not while nobody chose it.
-            file = RuleText.load(folders.file("maps", name)).validate(MapFile)
+            file = YamlFile.load(folders.file("maps", name)).validate(MapFile)
             segments = [row.name for row in file.segments]
             known[scheme_of(name)] = KnownScheme(
                 segments, file.best_to_worst, is_flags=False, runs=False
@@ -240,5 +240,5 @@ def _known_schemes(
 
 
 def _own_names(folders: _Folders) -> list[str]:
-    file = RuleText.load(folders.file("schemes", ATTRIBUTES)).validate(AttributesFile)
+    file = YamlFile.load(folders.file("schemes", ATTRIBUTES)).validate(AttributesFile)
     return [segment.name for segment in file.segments]

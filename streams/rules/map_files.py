@@ -10,9 +10,9 @@ from schemas.currencies import MINOR_DIGITS
 from streams.core.schemes import maps
 from streams.core.schemes.map_cells import Levels, findings
 from streams.core.values import DAY_MS
-from streams.rules.rule_text import RuleText
 from streams.rules.values import Count, Money, Range, Span, Strict, whole_units
 from streams.settings import Settings
+from streams.yaml_file import YamlFile
 
 # The map of scheme `rfm`; every other one is a scheme of its own.
 OWN_MAP = "five"
@@ -103,7 +103,7 @@ def scheme_of(map_name: str) -> str:
     return "rfm" if map_name == OWN_MAP else f"rfm_{map_name}"
 
 
-def journaled_map(text: RuleText, map_name: str, settings: Settings) -> dict[str, Any]:
+def journaled_map(text: YamlFile, map_name: str, settings: Settings) -> dict[str, Any]:
     """A map file as the core compiles it; raises `UsageError` with the line and the cells."""
     file = text.validate(MapFile)
     if file.hold is not None and not file.best_to_worst:
@@ -130,7 +130,7 @@ def journaled_map(text: RuleText, map_name: str, settings: Settings) -> dict[str
     }
 
 
-def _scores(text: RuleText, own: ScoresFile, settings: Settings) -> dict[str, dict[str, Any]]:
+def _scores(text: YamlFile, own: ScoresFile, settings: Settings) -> dict[str, dict[str, Any]]:
     minor = 10 ** MINOR_DIGITS[settings.base_currency]
     scores = {
         "r": _chosen(settings, settings.recency_limits_days, settings.pinned_recency_days, DAY_MS),

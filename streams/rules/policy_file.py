@@ -9,10 +9,10 @@ from streams.core.campaigns.limits import CHANNELS_WITHOUT_CONSENT
 from streams.core.campaigns.policy import LONGEST_CAP_MS
 from streams.rules.asked_segments import KnownScheme, nonexistent_segment
 from streams.rules.campaign_models import Channel, SegmentFile, Tags
-from streams.rules.rule_text import RuleText
 from streams.rules.spans import format_span
 from streams.rules.values import HeldBack, Margin, Name, Percent, Span, Strict, TimeOfDay
 from streams.settings import Settings
+from streams.yaml_file import YamlFile
 
 # A person names a handful of caps and a few dozen offers; each is looked at with every action.
 _MAX_CAPS: Final = 10
@@ -117,7 +117,7 @@ class PolicyFile(Strict):
 
 
 def journaled_policy(
-    text: RuleText, schemes: Mapping[str, KnownScheme], settings: Settings
+    text: YamlFile, schemes: Mapping[str, KnownScheme], settings: Settings
 ) -> dict[str, Any]:
     """The policy as the core compiles it; raises `UsageError` with the line."""
     file = text.validate(PolicyFile)
@@ -145,7 +145,7 @@ def journaled_policy(
     }
 
 
-def _check_caps(text: RuleText, file: PolicyFile) -> None:
+def _check_caps(text: YamlFile, file: PolicyFile) -> None:
     for index, cap in enumerate(file.caps):
         if cap.per > LONGEST_CAP_MS:
             raise text.error(

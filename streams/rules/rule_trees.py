@@ -7,8 +7,8 @@ from schemas.currencies import MINOR_DIGITS
 from streams.core.schemes.scheme import Shop
 from streams.core.tree import TreeError, compile_tree, journaled_tree
 from streams.core.values import DAY_MS
-from streams.rules.rule_text import Location, RuleText
 from streams.settings import Settings
+from streams.yaml_file import Location, YamlFile
 
 
 class ReadTree(NamedTuple):
@@ -18,7 +18,7 @@ class ReadTree(NamedTuple):
     asked: frozenset[tuple[str, str]]
 
 
-def read_tree(text: RuleText, at: Location, what: str, raw: object, settings: Settings) -> ReadTree:
+def read_tree(text: YamlFile, at: Location, what: str, raw: object, settings: Settings) -> ReadTree:
     """The tree `raw` that stands at `at`; `what` names it in errors. Raises `UsageError`."""
     try:
         tree = journaled_tree(raw, MINOR_DIGITS[settings.base_currency])

@@ -10,9 +10,9 @@ from pydantic import Field
 
 from schemas.currencies import MINOR_DIGITS
 from streams.core.values import DAY_MS
-from streams.rules.rule_text import RuleText
 from streams.rules.values import Count, Factor, Money, Percent, Span, Strict, whole_units
 from streams.settings import Settings
+from streams.yaml_file import YamlFile
 
 # A rate is kept in thousandths of a minor unit: 0.60 a minute is 60 000.
 _MILLI = 1000
@@ -117,7 +117,7 @@ class BehaviourFile(Strict):
     bulk_buyer: BulkBuyerFile
 
 
-def _loyalty(text: RuleText, settings: Settings) -> dict[str, Any]:
+def _loyalty(text: YamlFile, settings: Settings) -> dict[str, Any]:
     file = text.validate(LoyaltyFile)
     small = file.small_shop
     if not 2 < small.frequent_orders < small.vip_orders:  # noqa: PLR2004 - loyal from two orders
@@ -133,7 +133,7 @@ def _loyalty(text: RuleText, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _value(text: RuleText, settings: Settings) -> dict[str, Any]:
+def _value(text: YamlFile, settings: Settings) -> dict[str, Any]:
     file = text.validate(ValueFile)
     _within_window(text, file.window, settings)
     return {
@@ -143,7 +143,7 @@ def _value(text: RuleText, settings: Settings) -> dict[str, Any]:
     }
 
 
-def census_value(text: RuleText, settings: Settings) -> tuple[list[int], int]:
+def census_value(text: YamlFile, settings: Settings) -> tuple[list[int], int]:
     """The shares, in per cent, and the window, in milliseconds, by which value is counted.
 
     They are those of scheme `value`, whether it runs or not; the window at most the RFM window.
@@ -152,14 +152,14 @@ def census_value(text: RuleText, settings: Settings) -> tuple[list[int], int]:
     return _shares(text, file, settings), min(file.window, settings.window_days * DAY_MS)
 
 
-def _shares(text: RuleText, file: ValueFile, settings: Settings) -> list[int]:
+def _shares(text: YamlFile, file: ValueFile, settings: Settings) -> list[int]:
     shares = settings.value_shares_percent or file.shares
     if shares[0] >= shares[1]:
         raise text.error(("shares",), f"must rise, found {shares[0]}% and {shares[1]}%")
     return list(shares)
 
 
-def _lifecycle(text: RuleText, settings: Settings) -> dict[str, Any]:
+def _lifecycle(text: YamlFile, settings: Settings) -> dict[str, Any]:
     file = text.validate(LifecycleFile)
     sleeper_ms = settings.sleeper_weeks * _WEEK_MS if settings.sleeper_weeks else file.sleeper
     if sleeper_ms >= file.lost:
@@ -177,7 +177,7 @@ def _lifecycle(text: RuleText, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _frequency(text: RuleText, settings: Settings) -> dict[str, Any]:
+def _frequency(text: YamlFile, settings: Settings) -> dict[str, Any]:
     file = text.validate(FrequencyFile)
     if file.frequent_orders < 2:  # noqa: PLR2004 - with one order everybody who is active would be
         raise text.error(("frequent_orders",), "must be at least 2, or nobody is ever Occasional")
@@ -189,7 +189,7 @@ def _frequency(text: RuleText, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _behaviour(text: RuleText, settings: Settings) -> dict[str, Any]:
+def _behaviour(text: YamlFile, settings: Settings) -> dict[str, Any]:
     file = text.validate(BehaviourFile)
     _within_window(text, file.window, settings)
     reverser, maximizer = file.revenue_reverser, file.promotion_maximizer
@@ -231,7 +231,7 @@ def _behaviour(text: RuleText, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _within_window(text: RuleText, window_ms: int, settings: Settings) -> None:
+def _within_window(text: YamlFile, window_ms: int, settings: Settings) -> None:
     # Orders are kept one by one for the RFM window; what is older may be folded into sums.
     if window_ms > settings.window_days * DAY_MS:
         raise text.error(
@@ -240,7 +240,7 @@ def _within_window(text: RuleText, window_ms: int, settings: Settings) -> None:
         )
 
 
-_READERS: Mapping[str, Callable[[RuleText, Settings], dict[str, Any]]] = {
+_READERS: Mapping[str, Callable[[YamlFile, Settings], dict[str, Any]]] = {
     "loyalty": _loyalty,
     "value": _value,
     "lifecycle": _lifecycle,
@@ -249,6 +249,6 @@ _READERS: Mapping[str, Callable[[RuleText, Settings], dict[str, Any]]] = {
 }
 
 
-def journaled_scheme(text: RuleText, name: str, settings: Settings) -> dict[str, Any]:
+def journaled_scheme(text: YamlFile, name: str, settings: Settings) -> dict[str, Any]:
     """A scheme file as the core compiles it; raises `UsageError` with the line."""
     return {"kind": name, "name": name, **_READERS[name](text, settings)}

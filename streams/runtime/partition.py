@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 
 from streams.core.campaigns.guard import Guard
 from streams.core.rules import Rules
@@ -91,5 +92,6 @@ class Partition:
     def keep(self, states: dict[str, CustomerState], limit: int) -> None:
         """Take states into the cache as the latest used; the oldest beyond the limit go."""
         self.states.update(states)
-        while len(self.states) > limit:
-            del self.states[next(iter(self.states))]
+        # All at once: a search for the oldest passes over the places of all that went before it.
+        for customer_id in list(islice(self.states, max(0, len(self.states) - limit))):
+            del self.states[customer_id]

@@ -12,9 +12,9 @@ from streams.ports import StateStore
 # behind them; 25 are as quick as a batch of live events.
 LARGEST, SMALLEST = 300, 25
 # Live events that have waited longer come first: whoever keeps up reads them within a cycle or two.
-BEHIND_MS = 300
-# While they wait, sweeping goes on all the same, this rarely.
-PATIENCE_S = 1.0
+BEHIND_MS = 400
+# While they wait, sweeping goes on all the same, after this; the rarer the longer they have waited.
+PATIENCE_S = 0.2
 
 
 class Pace:
@@ -28,7 +28,8 @@ class Pace:
     def see(self, waited_ms: int) -> None:
         """Take notice of how long the oldest live event of a batch has waited."""
         if waited_ms > BEHIND_MS:
-            self.size, self.pause_s = max(SMALLEST, self.size // 2), PATIENCE_S
+            self.size = max(SMALLEST, self.size // 2)
+            self.pause_s = PATIENCE_S * (waited_ms / BEHIND_MS) ** 2
         else:
             self.size, self.pause_s = min(LARGEST, self.size + SMALLEST), 0.0
 

@@ -7,8 +7,8 @@ import pytest
 
 from streams.rules.editor_schemas import FOLDER
 from streams.rules.files import rules_text
-from streams.rules.rule_text import RuleText
 from streams.settings import load_settings
+from streams.yaml_file import YamlFile
 from tests.contract.documents import ROOT, blocks, read_page
 
 PAGE = "docs/campaigns.md"
@@ -27,7 +27,7 @@ AROUND = {
 def fields(text: str, folder: Path) -> dict[str, Any]:
     path = folder / "example.yaml"
     path.write_text(text, encoding="utf-8")
-    found = RuleText.load(path).data
+    found = YamlFile.load(path).data
     path.unlink()
     return found
 

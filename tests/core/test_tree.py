@@ -553,7 +553,7 @@ FIELDS = (
     "median_gap, units_per_order, discount_share, variation, service_cost, responds_to_offers"
 )
 OPERATORS = "eq, ne, lt, le, gt, ge, in, between, contains, starts_with, exists, within"
-HINT = "quote it: YAML reads NO as false, 10117 as a number and 2026-01-31 as a date"
+HINT = "quote it: YAML reads true as no text, 10117 as a number and 2026-01-31 as a date"
 LEAF = {"field": "attribute.a", "eq": 1}
 
 

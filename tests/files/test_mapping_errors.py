@@ -37,7 +37,7 @@ ROW = "1,anna,2024-01-05,hat,1,1"
         ("kind: orders", "kind: order", r"line 1: field kind must say what the rows are; write ki"),
         ("kind: orders\n", "", r"line 1: field kind must say"),
         ("currency: EUR\n", "", r"field currency is missing; write currency: EUR, or currency: \{"),
-        ("EUR", "euro", r"line 3: field currency.code is no ISO 4217 code; write three capital"),
+        ("EUR", "euro", r"line 3: field currency is wrong: euro is no ISO 4217 currency; write"),
         ("EUR", "EUX", r"line 3: field currency is wrong: EUX is no ISO 4217 currency; write"),
         ("EUR", "{code: EUR, column: c}", r"line 3: field currency is wrong: name one of the two"),
         ("Europe/Berlin", "Berlin", r"line 6: field time.zone is wrong: 'Berlin' is no IANA time "),
@@ -51,8 +51,9 @@ ROW = "1,anna,2024-01-05,hat,1,1"
         ("id: order", "id: {computed: rows}", r"line 11: field order.id.computed is wrong: Input"),
         ("sku: sku", "sku: sku\n  sku: n", r"line 14: field line.sku stands twice; remove one"),
         ("  sku: sku", "\tsku: sku", r"line 13: is no valid YAML \(.*\); mend the line"),
-        (GOOD, "- a\n", r"is no mapping; it starts with kind: orders or kind: carts"),
-        (GOOD, "", r"is no mapping; it starts with kind"),
+        (GOOD, "- a\n", r"is no mapping; write one field to a line"),
+        (GOOD, "", r"is empty; fill or remove it"),
+        ("EUR\n", "EUR\nnumbers:\n", r"line 4: field numbers is empty; fill or remove it"),
         ("EUR\n", "EUR\nreturns: {}\n", r"line 4: field returns is wrong: say how returns are tol"),
         ("EUR\n", "EUR\nnumbers: {decimal: '.', thousands: '.'}\n", r"line 4: field numbers is wr"),
         ("EUR\n", "EUR\nleave_out:\n- {column: a, op: like, value: b}\n", r"line 5: field leave_o"),
@@ -84,7 +85,7 @@ def test_unreadable_mapping_files(tmp_path: Path) -> None:
         load_mapping(tmp_path / "none.yaml")
     path = tmp_path / "latin.yaml"
     path.write_bytes(b"kind: \xff")
-    with pytest.raises(UsageError, match="is not UTF-8 text; save the mapping as UTF-8"):
+    with pytest.raises(UsageError, match="is not UTF-8 text; save it as UTF-8"):
         load_mapping(path)
 
 

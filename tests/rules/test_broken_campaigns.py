@@ -237,7 +237,7 @@ BROKEN = {
     "a condition with a date": Broken(
         more("when: {field: attribute.joined, in: [{on: 2026-01-31}]}"),
         "line 10: when: in: {'on': datetime.date(2026, 1, 31)} is no text, number, true or false; "
-        "quote it: YAML reads NO as false, 10117 as a number and 2026-01-31 as a date",
+        "quote it: YAML reads true as no text, 10117 as a number and 2026-01-31 as a date",
     ),
     "a wrong condition of a trigger": Broken(
         trigger("trigger:\n  event: order.placed\n  when:\n    field: order_cout\n    ge: 2"),

@@ -127,7 +127,7 @@ BROKEN = {
         "@, line 2: field segments.0 is wrong: give either when or cells",
     ),
     "an empty map": Broken("maps/five.yaml", "segments: []\n", "@, line 1: there is no segment"),
-    "an empty file": Broken("maps/five.yaml", "# nothing\n", "@: is empty"),
+    "an empty file": Broken("maps/five.yaml", "# nothing\n", "@: is empty; fill or remove it"),
     "limits that do not rise": Broken(
         "maps/ours.yaml",
         "scores:\n  r: {limits: [180d, 365d]}\n  f: {limits: [3, 3]}\nsegments:\n" + REST,
@@ -176,7 +176,7 @@ BROKEN = {
         "@: an alias stands within its own anchor",
     ),
     "no mapping": Broken(
-        "maps/five.yaml", "- 1\n", "@: has no fields; a rule file is a YAML mapping"
+        "maps/five.yaml", "- 1\n", "@: is no mapping; write one field to a line, like name: value"
     ),
     "an own map that nobody chose": Broken(
         "maps/later.yaml", "segments: []\n", "@, line 1: there is no segment", {"rfm_maps": "grid"}
@@ -331,7 +331,7 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     path.write_bytes(b"segments: [\xff]\n")
     with pytest.raises(UsageError) as raised:
         rules_text(load_settings(rules_dir=str(tmp_path)))
-    assert str(raised.value) == f"{path}: is not UTF-8 text"
+    assert str(raised.value) == f"{path}: is not UTF-8 text; save it as UTF-8"
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from streams.rules.campaign_files import initial_arming
 from streams.rules.campaign_models import CampaignFile
 from streams.rules.describe import describe_rules
 from streams.rules.files import read_rules, rules_text
-from streams.rules.rule_text import RuleText
 from streams.settings import load_settings
+from streams.yaml_file import YamlFile
 from tests.command_line import run_command
 
 SECOND = 1000
@@ -334,7 +334,7 @@ def test_what_follows_from_a_trigger(
 def test_plain_words_and_times_are_texts_as_editors_read_them(tmp_path: Path) -> None:
     path = tmp_path / "rules.yaml"
     path.write_text("on: NO\nat: 21:30\noff: yes\ncode: 010\nnumber: -3\ntrue: false\nhalf: 0.5\n")
-    assert RuleText.load(path).data == {
+    assert YamlFile.load(path).data == {
         "on": "NO",
         "at": "21:30",
         "off": "yes",
@@ -490,7 +490,7 @@ def test_a_file_may_leave_it_to_a_person_to_arm_it(tmp_path: Path) -> None:
 def _data(text: str, folder: Path) -> dict[str, Any]:
     path = folder / "one.yaml"
     path.write_text(text, encoding="utf-8")
-    return RuleText.load(path).data
+    return YamlFile.load(path).data
 
 
 # -- the policy ----------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from streams.rules import editor_schemas
-from streams.rules.rule_text import RuleText
+from streams.yaml_file import YamlFile
 from tests.rules.test_broken_campaigns import BROKEN, BROKEN_POLICIES, HELLO, POLICY
 from tests.rules.test_campaign_files import EVERYTHING
 
@@ -59,7 +59,7 @@ def schema(name: str) -> Draft202012Validator:
 def data(text: str, folder: Path) -> dict[str, Any]:
     path = folder / "one.yaml"
     path.write_text(text, encoding="utf-8")
-    return RuleText.load(path).data
+    return YamlFile.load(path).data
 
 
 def test_the_committed_schemas_are_todays() -> None:
@@ -69,8 +69,8 @@ def test_the_committed_schemas_are_todays() -> None:
 
 def test_they_take_all_that_is_shipped_and_every_feature(tmp_path: Path) -> None:
     for path in (RULES / "campaigns").glob("*.yaml"):
-        schema("campaign").validate(RuleText.load(path).data)
-    schema("policy").validate(RuleText.load(RULES / "policy.yaml").data)
+        schema("campaign").validate(YamlFile.load(path).data)
+    schema("policy").validate(YamlFile.load(RULES / "policy.yaml").data)
     for text in (EVERYTHING, HELLO):
         schema("campaign").validate(data(text, tmp_path))
     for text in (POLICY, POLICY.replace('{from: "21:00", to: "08:00"}', "none")):

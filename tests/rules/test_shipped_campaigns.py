@@ -15,8 +15,8 @@ from streams.core.schemes.scheme import View
 from streams.core.state import CustomerState, Order
 from streams.rules.campaign_models import CampaignFile
 from streams.rules.files import ReadRules, read_rules, rules_text
-from streams.rules.rule_text import RuleText
 from streams.settings import load_settings
+from streams.yaml_file import YamlFile
 
 DAY = 86_400_000
 T0 = 1_767_225_600_000
@@ -139,7 +139,7 @@ def test_a_campaign_is_as_the_catalogue_says(name: str) -> None:
         if variant["does"] == "act"
     }
     assert templates == wanted.templates
-    assert RuleText.load(FOLDER / f"{name}.yaml").validate(CampaignFile).name == name
+    assert YamlFile.load(FOLDER / f"{name}.yaml").validate(CampaignFile).name == name
 
 
 @EVERY_NAME

@@ -35,7 +35,7 @@ _KINDS: Final = (
     (_BOOLEANS, "true and false"),
     (_NUMBERS, "numbers"),
 )
-_YAML: Final = "quote it: YAML reads NO as false, 10117 as a number and 2026-01-31 as a date"
+_YAML: Final = "quote it: YAML reads true as no text, 10117 as a number and 2026-01-31 as a date"
 
 
 class Comparison(NamedTuple):

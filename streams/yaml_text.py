@@ -1,4 +1,4 @@
-"""How rule files are read as YAML: by the core schema of YAML 1.2, as editors do.
+"""How files that people write are read as YAML: by the core schema of YAML 1.2, as editors do.
 
 Under YAML 1.1, which PyYAML reads by default, `on` is true, NO is false, 010 is eight and 21:30 is
 1,290. Here they are texts. Only `true` and `false` are neither text nor number, besides dates, which
@@ -20,15 +20,17 @@ _BOOL: Final = "tag:yaml.org,2002:bool"
 _INT: Final = "tag:yaml.org,2002:int"
 
 
-class RuleLoader(_SafeLoader):
+class PlainLoader(_SafeLoader):
     """Plain data only, as `yaml.SafeLoader`."""
 
 
-RuleLoader.yaml_implicit_resolvers = {
+PlainLoader.yaml_implicit_resolvers = {
     first: [(tag, form) for tag, form in forms if tag not in {_BOOL, _INT}]
     for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-RuleLoader.add_implicit_resolver(
+PlainLoader.add_implicit_resolver(
     _BOOL, re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
 )
-RuleLoader.add_implicit_resolver(_INT, re.compile("^[-+]?(?:0|[1-9][0-9]*)$"), list("-+0123456789"))
+PlainLoader.add_implicit_resolver(
+    _INT, re.compile("^[-+]?(?:0|[1-9][0-9]*)$"), list("-+0123456789")
+)

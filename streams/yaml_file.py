@@ -1,7 +1,7 @@
-"""A rule file as text: reading the YAML, and errors that name file, line, field and what is known."""
+"""A YAML file that people write: reading it, and errors that name file, line, field and remedy."""
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
@@ -12,15 +12,16 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from streams.errors import UsageError
-from streams.rules.yaml_text import RuleLoader
+from streams.yaml_text import PlainLoader
 
 Model = TypeVar("Model", bound=BaseModel)
 Location = tuple[int | str, ...]
 _NULL = "tag:yaml.org,2002:null"
+_NO_REMEDIES: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
-class RuleText:
+class YamlFile:
     """The parsed file and its YAML nodes, which know their lines."""
 
     path: Path
@@ -31,19 +32,21 @@ class RuleText:
     def load(cls, path: Path) -> Self:
         """Read and parse; raises `UsageError` for anything that is no YAML mapping."""
         try:
-            loader = RuleLoader(path.read_text(encoding="utf-8-sig"))
+            loader = PlainLoader(path.read_text(encoding="utf-8-sig"))
             root = loader.get_single_node()
             data = None if root is None else loader.construct_document(root)
         except OSError as error:
-            raise UsageError(f"{path}: {error.strerror}") from error
+            raise UsageError(
+                f"{path}: cannot be read ({error.strerror}); check the path"
+            ) from error
         except UnicodeDecodeError as error:
-            raise UsageError(f"{path}: is not UTF-8 text") from error
+            raise UsageError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
         except yaml.YAMLError as error:
             raise UsageError(_syntax(path, error)) from error
         if root is None:
-            raise UsageError(f"{path}: is empty")
+            raise UsageError(f"{path}: is empty; fill or remove it")
         if not isinstance(data, dict):
-            raise UsageError(f"{path}: has no fields; a rule file is a YAML mapping")
+            raise UsageError(f"{path}: is no mapping; write one field to a line, like name: value")
         try:
             slip = next(
                 (one for find in (_stand_twice, _are_empty) for one in find(root, ())), None
@@ -55,8 +58,11 @@ class RuleText:
             raise UsageError(f"{path}, line {slip.line}: field {field} {slip.what}")
         return cls(path, data, root)
 
-    def validate(self, model: type[Model]) -> Model:
-        """Check against a model; its first error, unknown fields first, becomes a `UsageError`."""
+    def validate(self, model: type[Model], remedies: Mapping[str, str] = _NO_REMEDIES) -> Model:
+        """Check against a model; its first error, unknown fields first, becomes a `UsageError`.
+
+        `remedies` say by the name of a field what to write where it is missing.
+        """
         try:
             return model.model_validate(self.data)
         except ValidationError as error:
@@ -67,7 +73,7 @@ class RuleText:
             )
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
             first = found[0]
-            raise self.error(first["loc"], _say(first, model) + more) from error
+            raise self.error(first["loc"], _say(first, model, remedies) + more) from error
 
     def error(self, location: Location, message: str) -> UsageError:
         """A `UsageError` that points at a field."""
@@ -156,10 +162,10 @@ def _syntax(path: Path, error: yaml.YAMLError) -> str:
     return f"{path}{where}: is no valid YAML ({getattr(error, 'problem', None) or error})"
 
 
-def _say(error: ErrorDetails, model: type[BaseModel]) -> str:
+def _say(error: ErrorDetails, model: type[BaseModel], remedies: Mapping[str, str]) -> str:
     name = str(error["loc"][-1]) if error["loc"] else ""
     if error["type"] == "missing":
-        return "is missing"
+        return f"is missing; {remedies[name]}" if name in remedies else "is missing"
     if error["type"] == "extra_forbidden":
         known = _fields_at(model, error["loc"][:-1])
         close = difflib.get_close_matches(name, known, n=1)
