@@ -204,7 +204,7 @@ class Bench:
             subprocess.run([str(_COMMAND), "rules", "apply"], env=moved, check=True)
 
         try:
-            result = measure_sweep(settings, RATE, apply_rules)
+            result = measure_sweep(settings, RATE, load, apply_rules)
         except TimeoutError as error:
             self.rows.append((f"sweep of {customers:,} customers", "not finished", str(error)))
             return

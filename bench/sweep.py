@@ -29,12 +29,22 @@ class SweepResult:
     changes: int
 
 
-def measure_sweep(settings: Settings, rate: float, apply_rules: Callable[[], None]) -> SweepResult:
-    """Publish at `rate`, move the rules, and watch until everybody stands under them."""
+def measure_sweep(
+    settings: Settings, rate: float, known: Load, apply_rules: Callable[[], None]
+) -> SweepResult:
+    """Publish at `rate`, move the rules, and watch until everybody stands under them.
+
+    `known` is the load by which the customers became known. One customer in eleven of those who order
+    meanwhile is new, and by the first change of the new ones the latency is told.
+    """
     topic = names_of(settings).topic("shop.orders")
-    events = int(rate * _LONGEST_S)
     stopping: list[bool] = []
-    load = Load(events=events, customers=events, seed=11)
+    load = Load(
+        events=int(rate * _LONGEST_S),
+        # The same seed draws the same customers first.
+        customers=known.customers + known.customers // 10,
+        seed=known.seed,
+    )
     publisher = Thread(
         target=publish_steady,
         args=(settings.kafka_bootstrap_servers, topic, load, rate),

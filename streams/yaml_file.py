@@ -159,7 +159,7 @@ def _are_empty(node: yaml.Node, location: Location) -> Iterator[_Slip]:
 def _syntax(path: Path, error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
     where = f", line {mark.line + 1}" if mark else ""
-    return f"{path}{where}: is no valid YAML ({getattr(error, 'problem', None) or error})"
+    return f"{path}{where}: is no valid YAML ({getattr(error, 'problem', None) or error}); mend the line"
 
 
 def _say(error: ErrorDetails, model: type[BaseModel], remedies: Mapping[str, str]) -> str:

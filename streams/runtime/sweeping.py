@@ -13,6 +13,9 @@ from streams.ports import StateStore
 LARGEST, SMALLEST = 300, 25
 # Live events that have waited longer come first: whoever keeps up reads them within a cycle or two.
 BEHIND_MS = 400
+# Late in a sweep most customers are done already, above all where many new ones come. Passing over a
+# page of them costs a tenth of deciding them; so many are passed over for one chunk.
+MOST_PAGES = 8
 # While they wait, sweeping goes on all the same, after this; the rarer the longer they have waited.
 PATIENCE_S = 0.2
 
@@ -55,11 +58,15 @@ class Sweeper:
     def next_chunk(self, now_ms: int, now_s: float, size: int) -> Sweep:
         """About `size` next customers to be decided anew; `done` with the last of them.
 
-        A page in which everybody is done already makes an empty chunk, which need not be journaled.
+        It is empty, and need not be journaled, where everybody in many pages is done already.
         """
-        cursor, page = self._store.scan_page(self._partition, self._cursor, size)
-        self._cursor = cursor
-        behind = [key for key, value in page if self._is_behind(value)]
+        behind: list[str] = []
+        for _ in range(MOST_PAGES):
+            self._cursor, page = self._store.scan_page(self._partition, self._cursor, size)
+            behind += [key for key, value in page if self._is_behind(value)]
+            # Half of it will do: with another page it would be half as much again.
+            if self._cursor == 0 or 2 * len(behind) >= size:
+                break
         self.latest_s = now_s
         version, number = self.target
         return Sweep(
@@ -67,7 +74,7 @@ class Sweeper:
             rules_version=version,
             limits_number=number,
             customers=behind,
-            done=cursor == 0,
+            done=self._cursor == 0,
         )
 
     def _is_behind(self, value: bytes) -> bool:

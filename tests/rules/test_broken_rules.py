@@ -168,7 +168,7 @@ BROKEN = {
     "bad YAML": Broken(
         "maps/five.yaml",
         "segments:\n  - {name: Rest, when: [}\n",
-        "@, line 2: is no valid YAML (did not find expected node content)",
+        "@, line 2: is no valid YAML (did not find expected node content); mend the line",
     ),
     "a tree without an end": Broken(
         "schemes/attributes.yaml",
@@ -322,7 +322,9 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     path.symlink_to(tmp_path / "gone.yaml")
     with pytest.raises(UsageError) as raised:
         rules_text(load_settings(rules_dir=str(tmp_path)))
-    assert str(raised.value) == f"{path}: No such file or directory"
+    assert str(raised.value) == (
+        f"{path}: cannot be read (No such file or directory); check the path"
+    )
 
 
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:
