@@ -117,12 +117,14 @@ def rules_time_ms(settings: Settings) -> int:
     return SystemClock().now_ms() if settings.clock == "wall" else 0
 
 
-# Fenced: another process journaled the first rules at the same moment, and they are there now.
-@stamina.retry(on=(Transient, Fenced), attempts=20, timeout=30.0)
 def ensure_rules(settings: Settings) -> RulesRecord:
     """The rules in force; on the very first start those of the settings become version 1."""
     text = rules_text(settings)
-    record = build_rules_log(settings).ensure(text, rules_time_ms(settings))
+    # A context and no decorator, whose default hooks log the arguments: settings hold secrets.
+    # Fenced: another process journaled the first rules at the same moment, and they are there now.
+    for attempt in stamina.retry_context(on=(Transient, Fenced), attempts=20, timeout=30.0):
+        with attempt:
+            record = build_rules_log(settings).ensure(text, rules_time_ms(settings))
     check_base_currency(record, text)
     return record
 
