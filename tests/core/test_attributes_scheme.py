@@ -59,7 +59,6 @@ def test_what_the_scheme_says_of_itself() -> None:
     assert scheme.hold_ms is None
     assert scheme.under(None) is scheme
     assert scheme.asked == {("rfm", "Champions")}
-    assert scheme.expiries_ms == (3, 5)
 
 
 def test_the_first_flag_to_turn_says_until_when() -> None:

@@ -470,21 +470,18 @@ def test_a_flag_among_others() -> None:
     assert not holds(leaf, customer(), behaviour="Promotion Maximizer|Spending Limiter")
 
 
-def test_a_tree_says_which_segments_and_windows_it_asks_for() -> None:
+def test_a_tree_says_which_segments_it_asks_for() -> None:
     tree = compile_tree(
         {
             "all": [
                 {"segment": {"scheme": "rfm", "in": ["Champions", "At Risk"]}},
                 {"not": {"segment": {"scheme": "value", "in": ["C"]}}},
                 {"bought": {"sku": "S", "within_ms": 5}},
-                {"bought": {"sku": "T", "within_ms": 3}},
-                {"bought": {"sku": "U"}},
             ]
         }
     )
     assert tree.asked == {("rfm", "Champions"), ("rfm", "At Risk"), ("value", "C")}
-    assert tree.windows_ms == (3, 5)
-    assert tree.conditions == 7
+    assert tree.conditions == 5
 
 
 # -- until -----------------------------------------------------------------------------------------

@@ -39,7 +39,6 @@ class Attributes:
     segments: tuple[str, ...]
     probes: tuple[tuple[str, Probe], ...]
     asked: frozenset[tuple[str, str]]
-    expiries_ms: tuple[int, ...]
     kind: str = KIND
     is_flags: bool = True
     is_ranked: bool = False
@@ -93,7 +92,6 @@ def compile_scheme(raw: Mapping[str, Any], shop: Shop) -> Attributes:
         segments=tuple(trees),
         probes=tuple((name, trees[name].probe) for name in sorted(trees)),
         asked=frozenset().union(*(tree.asked for tree in trees.values())),
-        expiries_ms=tuple(sorted({one for tree in trees.values() for one in tree.windows_ms})),
     )
 
 

@@ -28,14 +28,12 @@ class Tree:
     `test` says whether it holds for a view. `probe` says that too, with the first instant after
     the view's at which the answer can be another one by the clock alone, far in the future (2^62)
     for never. `asked` are the segments it asks for, as (scheme, segment): whoever knows all schemes
-    checks them. `windows_ms` are the windows of `bought`; `conditions` are counted with `all`,
-    `any` and `not`.
+    checks them. `conditions` are counted with `all`, `any` and `not`.
     """
 
     test: Test
     probe: Probe
     asked: frozenset[tuple[str, str]]
-    windows_ms: tuple[int, ...]
     conditions: int
 
     def until_ms(self, view: View) -> int | None:
@@ -63,7 +61,6 @@ def compile_tree(raw: object, *, window_ms: int = _DEFAULT_WINDOW_MS) -> Tree:
         test=test,
         probe=probe or _never_turning(test),
         asked=frozenset(compilation.asked),
-        windows_ms=tuple(sorted(compilation.windows_ms)),
         conditions=compilation.extent.conditions,
     )
 
@@ -72,7 +69,6 @@ class _Compilation:
     def __init__(self, window_ms: int) -> None:
         self.window_ms = window_ms
         self.asked: set[tuple[str, str]] = set()
-        self.windows_ms: set[int] = set()
         self.extent = Extent()
 
     def node(self, raw: object, path: Path, depth: int) -> Condition:
@@ -94,9 +90,7 @@ class _Compilation:
         if key == "segment":
             return compile_segment(below, at, self.asked)
         if key == "bought":
-            condition, window_ms = compile_bought(below, at)
-            self.windows_ms.update([window_ms] if window_ms is not None else [])
-            return condition
+            return compile_bought(below, at)
         if key == "not":
             return _negated(self.node(below, at, depth + 1))
         if not isinstance(below, list) or not below:

@@ -164,11 +164,11 @@ class _Bought(NamedTuple):
         return known
 
 
-def compile_bought(raw: object, path: Path) -> tuple[Condition, int | None]:
+def compile_bought(raw: object, path: Path) -> Condition:
     """Counting orders with a sku or category, at least so many, with at least so many units.
 
-    Gives the condition and its window, None for ever. In a window folded orders are known by their
-    latest alone, which counts as one order without units; a span of the window kept whole is exact.
+    In a window folded orders are known by their latest alone, which counts as one order without
+    units; a span of the window kept whole is exact.
     """
     if not isinstance(raw, Mapping):
         raise TreeError(path, f"bought needs {listed(_BOUGHT_KEYS)}")
@@ -193,10 +193,10 @@ def compile_bought(raw: object, path: Path) -> tuple[Condition, int | None]:
     )
     within = raw.get("within_ms")
     if within is None:
-        return Condition(_bought_ever(bought)), None
+        return Condition(_bought_ever(bought))
     span_ms = _whole(within, 1, "duration", (*path, WITHIN))
     probe = _bought_within(bought, span_ms)
-    return Condition(lambda view: probe(view)[0], probe), span_ms
+    return Condition(lambda view: probe(view)[0], probe)
 
 
 def _bought_ever(bought: _Bought) -> Test:
