@@ -46,13 +46,20 @@ class Receiver:
         if not is_signed(headers, body):
             self.unsigned += 1
             return 401
+        if self.is_down:
+            return None
         with self._lock:
-            if self.is_down:
-                return None
-            self.requests[key] += 1
-            self.arrived_ms[key] = time.time_ns() // 1_000_000
             self.headers.setdefault(key, []).append(headers)
             self.bodies.setdefault(key, []).append(body)
+        return self.act(key, json.loads(body))
+
+    def act(self, key: str, message: dict[str, Any]) -> int | None:
+        """Act on a message unless it was acted on before, or fail; as `take` answers."""
+        if self.is_down:
+            return None
+        with self._lock:
+            self.requests[key] += 1
+            self.arrived_ms[key] = time.time_ns() // 1_000_000
             fails = self._dice.random() < self._fail_share
             acts_first = self._dice.random() < 0.5
         time.sleep(self._delay_s)
@@ -61,7 +68,7 @@ class Receiver:
         if fails and not acts_first:
             return 503
         with self._lock:
-            self.acted.setdefault(key, (json.loads(body), time.time_ns() // 1_000_000))
+            self.acted.setdefault(key, (message, time.time_ns() // 1_000_000))
         if fails:
             return None
         return 202

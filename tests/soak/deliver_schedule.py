@@ -4,6 +4,7 @@ Workers are forked from a server that has imported everything, as in `harness.py
 little more than joining the group.
 """
 
+import asyncio
 import multiprocessing
 import os
 import random
@@ -12,8 +13,11 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from email import message_from_bytes, policy
 from multiprocessing.process import BaseProcess
 from typing import Any
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from streams.codec.text import format_instant
 from streams.core.values import stable_id
@@ -28,7 +32,9 @@ from tests.integration.deliver_rig import (
     cancellation,
     customer,
     now_ms,
+    webhook_environment,
 )
+from tests.mailbox import Mailbox, MailServer
 from tests.receiver import Receiver
 
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -94,9 +100,10 @@ class Workers:
 
 @dataclass(slots=True)
 class Mix:
-    """Actions by what must become of them; each list holds action ids."""
+    """Actions by what must become of them; each list holds action ids. `mailed` are among `plain`."""
 
     plain: list[str] = field(default_factory=list)
+    mailed: list[str] = field(default_factory=list)
     controls: list[str] = field(default_factory=list)
     expired: list[str] = field(default_factory=list)
     short: list[str] = field(default_factory=list)
@@ -115,11 +122,49 @@ class Mix:
         }
 
 
+class Post(Mailbox):
+    """Mails go to the same receiver, each under the action id in its Message-ID."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        super().__init__()
+        self._receiver = receiver
+
+    async def handle_DATA(  # noqa: N802 - the server's name for it
+        self, server: SMTP, session: Session, envelope: Envelope
+    ) -> str:
+        """Hand a mail on; what the receiver answers, in the words of SMTP."""
+        assert isinstance(envelope.content, bytes)
+        mail = message_from_bytes(envelope.content, policy=policy.default)
+        key = mail["Message-ID"].strip("<>").partition("@")[0]
+        status = await asyncio.to_thread(self._receiver.act, key, {"subject": mail["Subject"]})
+        match status:
+            case 202:
+                return "250 2.0.0 OK: queued"
+            case None:
+                return "421 4.3.2 not now"
+            case _:
+                return "451 4.3.0 try again"
+
+
+def environment_of(base: dict[str, str], url: str, post: MailServer) -> dict[str, str]:
+    """Settings by which text messages go to the webhook and mails to the mail server."""
+    return {
+        **base,
+        **webhook_environment(url),
+        "RFM_DELIVERY_TRANSPORTS": '{"email": "email", "*": "webhook"}',
+        "RFM_DELIVERY_SMTP_HOST": post.host,
+        "RFM_DELIVERY_SMTP_PORT": str(post.port),
+        "RFM_DELIVERY_SMTP_TLS": "none",
+        "RFM_DELIVERY_FROM": "Corner Shop <news@shop.example>",
+        "RFM_DELIVERY_RATE_PER_S": '{"webhook": 1000, "email": 1000}',
+    }
+
+
 def publish_mix(rig: DeliverRig, count: int, dice: random.Random) -> Mix:
     """Publish `count` actions in transactions, every few of which are aborted first."""
     mix = Mix()
     rig.know(
-        customer(f"C-{number}", **({"email": ""} if number % 40 == 7 else {}))
+        customer(f"C-{number}", phone="+49 30 1234", **({"email": ""} if number % 40 == 7 else {}))
         for number in range(count)
     )
     for first in range(0, count, BATCH):
@@ -139,7 +184,8 @@ def _kind(number: int, mix: Mix) -> list[dict[str, Any]]:
     action_id = stable_id("test", str(number))
     at_ms = now_ms()
     until_ms = at_ms + 3_600_000
-    changed: dict[str, Any] = {}
+    # One in four by mail, the others to the webhook.
+    changed: dict[str, Any] = {"channels": ["email" if number % 4 == 3 else "sms"]}
     following: list[dict[str, Any]] = []
     match number % 20:
         case 1:
@@ -158,6 +204,8 @@ def _kind(number: int, mix: Mix) -> list[dict[str, Any]]:
             mix.without_address.append(action_id)
         case _:
             mix.plain.append(action_id)
+            if number % 4 == 3:
+                mix.mailed.append(action_id)
     mix.valid_until_ms[action_id] = until_ms
     return [action(number, valid_until=format_instant(until_ms), **changed), *following]
 
@@ -191,7 +239,10 @@ def complaints(mix: Mix, receiver: Receiver, reported: list[Reported]) -> list[s
         outcomes[one.action_id].add(f"{one.outcome} {one.detail.partition(':')[0]}".strip())
         if one.event_id != stable_id("delivery.reported", one.action_id, one.channel, one.outcome):
             found.append(f"{one.action_id}: the event's id does not follow from what it says")
-    found += _unlike(outcomes, mix.plain, {"sent HTTP 202"}, "plain")
+    mailed = set(mix.mailed)
+    by_webhook = [one for one in mix.plain if one not in mailed]
+    found += _unlike(outcomes, by_webhook, {"sent HTTP 202"}, "by webhook")
+    found += _unlike(outcomes, mix.mailed, {"sent SMTP 250"}, "by mail")
     found += _unlike(outcomes, mix.expired, {"failed expired"}, "expired")
     found += _unlike(outcomes, mix.cancelled, {"failed cancelled"}, "cancelled")
     found += _unlike(outcomes, mix.without_address, {"failed no_address"}, "without address")

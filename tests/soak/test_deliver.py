@@ -7,8 +7,17 @@ import pytest
 
 from streams.adapters.embedded import EmbeddedKafka, EmbeddedRedis
 from tests.integration.deliver_rig import DeliverRig, action, customer, webhook_environment
+from tests.mailbox import serving
 from tests.receiver import Receiver, listening
-from tests.soak.deliver_schedule import Workers, complaints, publish_mix, run_kills, summary
+from tests.soak.deliver_schedule import (
+    Post,
+    Workers,
+    complaints,
+    environment_of,
+    publish_mix,
+    run_kills,
+    summary,
+)
 from tests.soak.seeds import draw_seed
 from tests.waiting import wait_until
 
@@ -33,8 +42,8 @@ def test_every_action_goes_out_whatever_is_killed(environment: dict[str, str]) -
     rig = DeliverRig(environment)
     receiver = Receiver(fail_share=0.2, delay_s=0.02, seed=seed)
     mix = publish_mix(rig, 300, dice)
-    with listening(receiver) as url:
-        workers = Workers({**environment, **webhook_environment(url)}, WORKERS)
+    with listening(receiver) as url, serving(Post(receiver)) as post:
+        workers = Workers(environment_of(environment, url, post), WORKERS)
         try:
             run_kills(workers, receiver, len(mix.plain), 3, dice)
             rig.wait_for_outcomes(len(mix.with_outcome()), 120)
@@ -63,8 +72,8 @@ def test_the_long_way_out(environment: dict[str, str]) -> None:
             time.sleep(60)
             receiver.is_down = False
 
-    with listening(receiver) as url:
-        workers = Workers({**environment, **webhook_environment(url)}, WORKERS)
+    with listening(receiver) as url, serving(Post(receiver)) as post:
+        workers = Workers(environment_of(environment, url, post), WORKERS)
         try:
             run_kills(workers, receiver, len(mix.plain), 20, dice, outage)
             wait_until(lambda: receiver.acted.keys() >= set(mix.plain), 1800, "all are acted on")
