@@ -19,7 +19,7 @@ from schemas.fields import (
     described,
 )
 
-_LIST_ITEMS: Final = 200
+MAX_LIST_ITEMS: Final = 200
 """The longest list seen in a shop's export had 60 interests."""
 
 
@@ -36,7 +36,7 @@ class _AnyAttribute:
                 text,
                 core_schema.bool_schema(strict=True),
                 core_schema.float_schema(strict=True, allow_inf_nan=False),
-                core_schema.list_schema(text, max_length=_LIST_ITEMS, strict=True),
+                core_schema.list_schema(text, max_length=MAX_LIST_ITEMS, strict=True),
             ],
             mode="left_to_right",
             custom_error_type="field",
@@ -51,13 +51,13 @@ class _AnyAttribute:
         self, _core: CoreSchema, _handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         text = {"type": "string", "maxLength": 2000}
-        strings = {"type": "array", "items": text, "maxItems": _LIST_ITEMS}
+        strings = {"type": "array", "items": text, "maxItems": MAX_LIST_ITEMS}
         kinds = [text, {"type": "boolean"}, {"type": "number"}, strings, {"type": "null"}]
         return {"anyOf": kinds}
 
 
 AttributeValue = Annotated[str | bool | float | list[str] | None, _AnyAttribute()]
-Words = Annotated[list[Label], Field(max_length=_LIST_ITEMS)]
+Words = Annotated[list[Label], Field(max_length=MAX_LIST_ITEMS)]
 
 
 class Attributes(Contract):

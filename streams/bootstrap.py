@@ -1,12 +1,14 @@
 """Puts the parts together as the settings say. The only place that knows every adapter."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import stamina
 from confluent_kafka.admin import AdminClient
 
 from schemas.topics import TOPICS
+from streams.adapters import access
+from streams.adapters.kafka import access_check
 from streams.adapters.kafka.log import KafkaJournalLog
 from streams.adapters.kafka.names import Names
 from streams.adapters.kafka.rules_log import KafkaRulesLog
@@ -18,7 +20,7 @@ from streams.adapters.topics import CreationReport, create_topics
 from streams.codec.partition import RulesRecord
 from streams.codec.rates import Rates
 from streams.core.rules import compile_rules
-from streams.errors import Fenced, Transient, UsageError
+from streams.errors import Denied, Fenced, Transient, UsageError
 from streams.intake.reading import Limits
 from streams.rules.files import rules_text
 from streams.runtime.cycle import Cycle
@@ -112,6 +114,12 @@ def ensure_topics(settings: Settings) -> CreationReport:
     )
 
 
+def check_access(settings: Settings, roles: Iterable[str]) -> None:
+    """Raise `Denied` where Kafka does not allow our login all that the roles need of topics."""
+    needed = [access.ROLE_BY_NAME[role] for role in sorted(roles)]
+    access_check.check_access(settings.kafka_config(), names_of(settings), needed)
+
+
 def rules_time_ms(settings: Settings) -> int:
     """The journal time of rules: now, or under the event clock 0, because they say nothing of time."""
     return SystemClock().now_ms() if settings.clock == "wall" else 0
@@ -119,14 +127,24 @@ def rules_time_ms(settings: Settings) -> int:
 
 def ensure_rules(settings: Settings) -> RulesRecord:
     """The rules in force; on the very first start those of the settings become version 1."""
-    text = rules_text(settings)
+    text, log = rules_text(settings), build_rules_log(settings)
     # A context and no decorator, whose default hooks log the arguments: settings hold secrets.
     # Fenced: another process journaled the first rules at the same moment, and they are there now.
     for attempt in stamina.retry_context(on=(Transient, Fenced), attempts=20, timeout=30.0):
         with attempt:
-            record = build_rules_log(settings).ensure(text, rules_time_ms(settings))
+            record = log.load() or _journal_first(log, text, settings)
     check_base_currency(record, text)
     return record
+
+
+def _journal_first(log: KafkaRulesLog, text: str, settings: Settings) -> RulesRecord:
+    try:
+        return log.ensure(text, rules_time_ms(settings))
+    except Denied as error:
+        raise Denied(
+            "no rules are journaled yet, and this login may not do it: run `rfm-streams rules "
+            f"apply` under the role rules ({error})"
+        ) from error
 
 
 def check_base_currency(journaled: RulesRecord, text: str) -> None:

@@ -2,6 +2,7 @@
 
 RfmError
 ├── UsageError            a person: bad arguments, settings or files (exit code 2)
+│   └── Denied            a person: what Kafka or Redis does not allow this login
 ├── Rejected              the producer: one bad event, which becomes a dead letter
 ├── Transient             nobody: try again
 ├── UnknownOutcome        nobody: a commit may have happened; what is committed is read back
@@ -21,6 +22,13 @@ class UsageError(RfmError):
     """Bad arguments, settings or files. The message is one line that says what to do."""
 
     exit_code = 2
+
+
+class Denied(UsageError):
+    """Kafka or Redis knows this login and does not allow it what its role needs.
+
+    No waiting mends it, so the process ends and says what is missing.
+    """
 
 
 class Rejected(RfmError):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import MappingProxyType
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
@@ -21,6 +22,8 @@ from streams.ports import Clock
 LIVE_WITHIN_S = 60.0
 # However often one asks, Kafka and Redis are asked once in this time.
 PROBE_EVERY_S = 2.0
+# A thread each, for at most 10 s of silence: scrapers, health checks and a few people.
+MAX_REQUESTS = 32
 
 Probe = Callable[[], None]
 
@@ -88,19 +91,42 @@ def _failure(probe: Probe) -> str | None:
     return None
 
 
+class _BoundedServer(ThreadingHTTPServer):
+    """Serves so many at once; one more is closed unanswered and may ask again."""
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(address, handler)
+        self._room = threading.BoundedSemaphore(MAX_REQUESTS)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Take a connection where there is room."""
+        if self._room.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve it, and make room again."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
+
+
 class HealthServer:
     """The HTTP server; `url` says where it listens, as long as the process lives."""
 
     def __init__(self, host: str, port: int, registry: CollectorRegistry, health: Health) -> None:
         handler = _handler(registry, health)
         try:
-            server = ThreadingHTTPServer((host, port), handler)
+            server = _BoundedServer((host, port), handler)
         except OSError as error:
             raise UsageError(
                 f"metrics cannot be served on {host}:{port} ({error.strerror}): set "
                 "RFM_METRICS_PORT (0 picks a free port) or RFM_METRICS_HOST"
             ) from error
-        server.daemon_threads = True
         self.url = f"http://{host}:{server.server_port}"
         threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
 

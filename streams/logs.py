@@ -60,7 +60,13 @@ def configure_logging(settings: Settings, **bound: str) -> None:
 
 def _rendering(*, as_text: bool) -> list[Processor]:
     if as_text:
-        return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        return [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(),
+                # The default shows the variables of every frame, among which are passwords.
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+        ]
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
 
 

@@ -2,15 +2,17 @@
 
 import difflib
 import json
+import os
 import re
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -18,10 +20,14 @@ from pydantic_settings import (
 )
 
 from schemas.currencies import MINOR_DIGITS
+from streams import environment
+from streams.bounded_text import MAX_FILE_BYTES
 from streams.core.local_time.zones import NAMES as TIME_ZONES
+from streams.environment import read_secret_files, unknown_variables
 from streams.errors import UsageError
 
-PREFIX = "RFM_"
+PREFIX = environment.PREFIX
+
 ConsentPolicy = Literal["deny", "after_purchase", "allow"]
 FourLimits = Annotated[list[Decimal], Field(min_length=4, max_length=4)]
 Share = Annotated[int, Field(ge=1, le=99)]
@@ -371,10 +377,26 @@ class Settings(BaseSettings):
         return config
 
 
+def secret_settings() -> tuple[str, ...]:
+    """Settings that are never printed, and that a file may hold (`RFM_NAME_FILE`)."""
+    fields = Settings.model_fields.items()
+    return tuple(
+        name for name, info in fields if SecretStr in (info.annotation, *get_args(info.annotation))
+    )
+
+
+def ignored_variables() -> dict[str, str | None]:
+    """Variables of the environment that look like settings and are none, and what may be meant."""
+    return unknown_variables(Settings.model_fields, secret_settings(), os.environ)
+
+
 def load_settings(config: Path | None = None, **overrides: object) -> Settings:
     """Settings from the environment and, behind it, a TOML file; raises `UsageError` in one line."""
     if config is not None and not config.is_file():
         raise UsageError(f"--config {config}: no such file")
+    if config is not None and config.stat().st_size > MAX_FILE_BYTES:
+        raise UsageError(f"--config {config}: is larger than {MAX_FILE_BYTES // 1024} KiB")
+    in_files: dict[str, Any] = {**read_secret_files(secret_settings(), os.environ)}
 
     class _Sourced(Settings):
         @classmethod
@@ -386,7 +408,7 @@ def load_settings(config: Path | None = None, **overrides: object) -> Settings:
             dotenv_settings: PydanticBaseSettingsSource,
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            sources = [init_settings, env_settings]
+            sources = [init_settings, env_settings, InitSettingsSource(settings_cls, in_files)]
             if config is not None:
                 sources.append(TomlConfigSettingsSource(settings_cls, config))
             return tuple(sources)

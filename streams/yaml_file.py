@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from streams.bounded_text import check_values, read_yaml
 from streams.errors import UsageError
 from streams.yaml_text import PlainLoader
 
@@ -32,8 +33,10 @@ class YamlFile:
     def load(cls, path: Path) -> Self:
         """Read and parse; raises `UsageError` for anything that is no YAML mapping."""
         try:
-            loader = PlainLoader(path.read_text(encoding="utf-8-sig"))
+            loader = PlainLoader(read_yaml(path))
             root = loader.get_single_node()
+            if root is not None:
+                check_values(path, root)
             data = None if root is None else loader.construct_document(root)
         except OSError as error:
             raise UsageError(
@@ -47,12 +50,7 @@ class YamlFile:
             raise UsageError(f"{path}: is empty; fill or remove it")
         if not isinstance(data, dict):
             raise UsageError(f"{path}: is no mapping; write one field to a line, like name: value")
-        try:
-            slip = next(
-                (one for find in (_stand_twice, _are_empty) for one in find(root, ())), None
-            )
-        except RecursionError:
-            raise UsageError(f"{path}: an alias stands within its own anchor") from None
+        slip = next((one for find in (_stand_twice, _are_empty) for one in find(root, ())), None)
         if slip is not None:
             field = ".".join(map(str, slip.location))
             raise UsageError(f"{path}, line {slip.line}: field {field} {slip.what}")

@@ -1,14 +1,11 @@
 """Prometheus and promtool for tests: from the PATH, or once by apt-get into this user's cache.
 
-There is no wheel of either. Debian's package needs neither installation nor root: it is fetched,
-checked by apt as any other, and unpacked.
+There is no wheel of either.
 """
 
-import fcntl
 import json
 import shutil
 import subprocess
-import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -20,14 +17,13 @@ from typing import Any
 import pytest
 import yaml
 
-from streams.adapters.embedded.jars import default_cache_dir
 from streams.adapters.embedded.ports import find_free_port
+from tests.debian import fetch
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
 ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yml"
 PACKAGE = "prometheus"
-FETCH_TIMEOUT_S = 240
 START_S = 60.0
 ADVICE = (
     "install Debian's package prometheus (apt-get install prometheus), or put the programs "
@@ -43,60 +39,7 @@ def find_program(name: str) -> Path:
     on_path = shutil.which(name)
     if on_path is not None:
         return Path(on_path)
-    folder = default_cache_dir() / PACKAGE
-    program = folder / "usr" / "bin" / name
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f"{PACKAGE}.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not program.exists():
-            _fetch(folder)
-    return program
-
-
-def _fetch(folder: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix="incoming-", dir=folder.parent) as name:
-        incoming = Path(name)
-        failure = _download(incoming, [])
-        if failure is not None:
-            # The machine's own package lists may be missing or old; without root one has others.
-            own = _own_lists(incoming)
-            failure = _run(incoming, "apt-get", "update", *own) or _download(incoming, own)
-        package, unpacked = next(incoming.glob(f"{PACKAGE}_*.deb"), incoming), incoming / "unpacked"
-        failure = failure or _run(incoming, "dpkg-deb", "--extract", package, unpacked)
-        if failure is not None:
-            pytest.fail(f"promtool is not here and could not be fetched ({failure}): {ADVICE}")
-        shutil.rmtree(folder)
-        unpacked.rename(folder)
-
-
-def _own_lists(incoming: Path) -> list[str]:
-    lists, cache = incoming / "lists", incoming / "cache"
-    (lists / "partial").mkdir(parents=True)
-    (cache / "archives" / "partial").mkdir(parents=True)
-    return ["-o", f"Dir::State::lists={lists}", "-o", f"Dir::Cache={cache}"]
-
-
-def _download(folder: Path, options: Sequence[str]) -> str | None:
-    return _run(folder, "apt-get", "download", *options, PACKAGE)
-
-
-def _run(folder: Path, name: str, *arguments: str | Path) -> str | None:
-    """Run a program of Debian's; why it failed, None where it did not."""
-    program = shutil.which(name)
-    if program is None:
-        return f"there is no {name}"
-    try:
-        ran = subprocess.run(
-            [program, *arguments],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=FETCH_TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return f"{name} took longer than {FETCH_TIMEOUT_S} s"
-    return None if ran.returncode == 0 else f"{name}: {' '.join(ran.stderr.split())[-300:]}"
+    return fetch(PACKAGE, f"usr/bin/{name}", ADVICE) / "usr" / "bin" / name
 
 
 def promtool(*arguments: str | Path) -> str:

@@ -12,7 +12,8 @@ from confluent_kafka.admin._metadata import TopicMetadata
 from confluent_kafka.cimpl import NewTopic
 
 from schemas.topics import TOPICS, physical_name
-from streams.errors import Transient, UsageError
+from streams.adapters.kafka.refusals import ADVICE, failure_of, is_refusal
+from streams.errors import Denied, Transient, UsageError
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -171,7 +172,13 @@ def _create(
             if code in {KafkaError.INVALID_REPLICATION_FACTOR, KafkaError.POLICY_VIOLATION}:
                 message = f"the broker refuses topic {name}: {error.args[0].str()}"
                 raise UsageError(message) from error
-            raise _as_transient(error, f"creating topic {name}") from error
+            if is_refusal(error.args[0]):
+                message = (
+                    f"topic {name} is not there, or this login may not see it, and it may not create "
+                    f"it: {ADVICE}"
+                )
+                raise Denied(message) from error
+            raise _failure(error, f"creating topic {name}") from error
         created.append(name)
     return tuple(created)
 
@@ -198,7 +205,7 @@ def _fetch_topics(admin: AdminClient) -> dict[str, TopicMetadata]:
     try:
         return admin.list_topics(timeout=TIMEOUT_S).topics
     except KafkaException as error:
-        raise _as_transient(error, "listing topics") from error
+        raise _failure(error, "listing topics") from error
 
 
 def _describe(admin: AdminClient, wanted: tuple[WantedTopic, ...]) -> tuple[TopicDescription, ...]:
@@ -248,9 +255,11 @@ def _fetch_config(future: "Future[dict[str, ConfigEntry]]", topic: str) -> dict[
     try:
         return future.result()
     except KafkaException as error:
-        raise _as_transient(error, f"reading the settings of topic {topic}") from error
+        raise _failure(error, f"reading the settings of topic {topic}") from error
 
 
-def _as_transient(error: KafkaException, doing: str) -> Transient:
+def _failure(error: KafkaException, doing: str) -> Transient | Denied:
     reason: KafkaError = error.args[0]
+    if is_refusal(reason):
+        return failure_of(doing, reason)
     return Transient(f"{doing} failed: {reason.str()}; check RFM_KAFKA_BOOTSTRAP_SERVERS")

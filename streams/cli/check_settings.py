@@ -14,11 +14,12 @@ from streams.cli.help_text import described
 from streams.cli.output import note, print_table
 from streams.core.campaigns.limits import CHANNELS_WITHOUT_CONSENT
 from streams.core.rules import Rules, compile_rules
+from streams.environment import FILE_SUFFIX
 from streams.errors import UsageError
 from streams.rules.describe import describe_rules
 from streams.rules.files import read_rules, text_of
 from streams.rules.map_grid import grid_of, maps_of
-from streams.settings import PREFIX, Settings
+from streams.settings import PREFIX, Settings, ignored_variables, secret_settings
 
 _SECRET_WORDS = ("password", "secret", "key.pem", "credential", "token")
 _HIDDEN = "(hidden)"
@@ -62,6 +63,9 @@ def _check(ctx: typer.Context) -> None:
         note(f"campaign {name} is left out: it {reason} (RFM_SCHEMES)")
     for tag in read.unused_tags:
         note(f"warning: {tag} is muted, and no campaign has that tag")
+    for name, meant in ignored_variables().items():
+        hint = f"did you mean {meant}?" if meant is not None else "docs/operations.md lists them"
+        note(f"warning: {name} is no setting and is ignored; {hint}")
     note("settings and rules are valid")
 
 
@@ -140,6 +144,9 @@ def _source(name: str, config: Path | None) -> str:
         one.upper() == variable or one.upper().startswith(f"{variable}__") for one in os.environ
     ):
         return "environment"
+    in_file = os.environ.get(f"{variable}{FILE_SUFFIX}")
+    if in_file is not None and name in secret_settings():
+        return in_file
     if config is not None:
         try:
             if name in tomllib.loads(config.read_text(encoding="utf-8")):

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TypeVar
 
 import typer
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._metadata import TopicMetadata
 
+from streams.adapters.kafka.cluster import fetch_topics
 from streams.adapters.redis.store import RedisStateStore
 from streams.bootstrap import build_store, names_of
 from streams.errors import Transient, UsageError
@@ -64,20 +63,15 @@ def check_kafka(settings: Settings, *needed: str) -> dict[str, TopicMetadata]:
 
     Returns the topics of the cluster. Raises `Transient` or `UsageError`, saying what to do.
     """
-    try:
-        topics = AdminClient(settings.kafka_config()).list_topics(timeout=_ANSWER_S).topics
-    except KafkaException as error:
-        raise Transient(
-            f"Kafka does not answer at {settings.kafka_bootstrap_servers} "
-            f"({error.args[0].str()}): check that it runs, and RFM_KAFKA_BOOTSTRAP_SERVERS"
-        ) from error
+    topics = fetch_topics(settings.kafka_config(), _ANSWER_S)
     names = names_of(settings)
     for logical in needed:
         name = names.topic(logical)
         if name not in topics:
             raise UsageError(
                 f"topic {name} does not exist at {settings.kafka_bootstrap_servers}: run "
-                "`rfm-streams topics create`, or check RFM_NAMESPACE and RFM_GENERATION"
+                "`rfm-streams topics create`, or check RFM_NAMESPACE and RFM_GENERATION, and that "
+                "this login may see it (`rfm-streams topics acl`)"
             )
         found = len(topics[name].partitions)
         if logical in ("rfm.journal", "rfm.state") and found != settings.partitions:
@@ -109,5 +103,7 @@ def open_store(settings: Settings) -> RedisStateStore:
     try:
         store.check()
     except Transient as error:
-        raise Transient(f"{error}: check that Redis runs, and RFM_REDIS_URL") from error
+        raise Transient(
+            f"{error}: check that Redis runs, and RFM_REDIS_URL (rediss:// where it speaks TLS)"
+        ) from error
     return store

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from schemas.dead_letters import REMEDIES, Reason
+from schemas.topics import TOPIC_BY_NAME
 from streams.bootstrap import names_of
 from streams.cli.context import check_kafka, quiet_settings_of
 from streams.cli.help_text import described
@@ -32,6 +33,7 @@ PARTITION = 0
 # A person can read a page of it; a 10 MB record would drown the terminal.
 _SHOWN_BYTES = 4_000
 _SHOWN_KEY = 60
+_MAX_VALUE_BYTES = TOPIC_BY_NAME["dead-letters"].max_message_bytes
 _LIST = described(
     "The latest dead letters: records that could not be used, with the reason.",
     "dead-letters list",
@@ -198,9 +200,15 @@ def _mended(value: Path | None, offset: int | None) -> bytes | None:
     if offset is None:
         raise UsageError("--value replaces one value: name the dead letter with --offset N")
     try:
-        return value.read_bytes()
+        with value.open("rb") as file:
+            content = file.read(_MAX_VALUE_BYTES + 1)
     except OSError as error:
         raise UsageError(f"--value {value}: {error.strerror}") from error
+    if len(content) > _MAX_VALUE_BYTES:
+        raise UsageError(
+            f"--value {value}: is larger than {_MAX_VALUE_BYTES >> 20} MiB, which no topic takes"
+        )
+    return content
 
 
 def _prepared(ctx: typer.Context, reason: str | None) -> Settings:

@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from schemas.topics import TOPICS
 from streams.adapters.kafka.config import reader_config
+from streams.adapters.kafka.refusals import failure_of
 from streams.adapters.kafka.transactions import TransactionalProducer
 from streams.bootstrap import names_of
 from streams.errors import RfmError, Transient, UnknownOutcome, UsageError
@@ -51,7 +52,7 @@ class Retries:
                 [TopicPartition(self.topic, _PARTITION)], timeout=_TIMEOUT_S
             )
         except KafkaException as error:
-            raise Transient(f"what was sent again: {error.args[0].str()}") from error
+            raise failure_of("what was sent again", error.args[0]) from error
         return decode_retried(found.metadata)
 
     def first_kept(self, consumer: Consumer) -> int:
@@ -61,7 +62,7 @@ class Retries:
                 TopicPartition(self.topic, _PARTITION), timeout=_TIMEOUT_S, cached=False
             )
         except KafkaException as error:
-            raise Transient(f"ends of {self.topic}: {error.args[0].str()}") from error
+            raise failure_of(f"ends of {self.topic}", error.args[0]) from error
         return int(first)
 
 

@@ -3,6 +3,7 @@
 from enum import StrEnum
 from typing import Annotated
 
+import structlog
 import typer
 
 from streams.adapters.system_clock import SystemClock
@@ -16,7 +17,7 @@ from streams.processes.stop import Stop, exit_now
 from streams.processes.supervisor import GRACE_S, Supervisor, plan_workers
 from streams.processes.worker import Role, Worker, run_worker, with_logged_clients
 from streams.rules.files import rules_text
-from streams.settings import Settings
+from streams.settings import Settings, ignored_variables
 
 _HELP = described(
     "Run the processors until SIGTERM or Ctrl-C: intake, decide, deliver, or several. Without a name "
@@ -84,18 +85,28 @@ def _check_delivery(settings: Settings) -> None:
 
 def _run_here(settings: Settings, worker: Worker) -> None:
     configure_logging(settings, role=worker.role, instance=worker.instance(settings))
+    _warn_of_variables()
     stop = Stop(settings.shutdown_timeout_s)
     exit_now(run_worker(settings, worker, stop, prepare_first=True))
 
 
 def _supervise(settings: Settings, workers: list[Worker]) -> None:
     configure_logging(settings, role="supervisor", instance=settings.instance)
+    _warn_of_variables()
     # Behind the workers' own deadline and the supervisor's patience with them.
     stop = Stop(settings.shutdown_timeout_s + 2 * GRACE_S)
     try:
-        prepare(with_logged_clients(settings))
+        prepare(with_logged_clients(settings), {worker.role for worker in workers})
         code = Supervisor(settings, workers).run(stop)
     except RfmError as error:
         typer.echo(f"rfm-streams: {' '.join(str(error).split())}", err=True)
         code = error.exit_code
     exit_now(code)
+
+
+def _warn_of_variables() -> None:
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("streams")
+    for name, meant in ignored_variables().items():
+        log.warning(
+            "an environment variable is no setting and is ignored", variable=name, meant=meant
+        )

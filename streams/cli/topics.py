@@ -1,4 +1,4 @@
-"""`topics create` and `topics describe`."""
+"""`topics create`, `topics describe` and `topics acl`."""
 
 from functools import partial
 from typing import Annotated
@@ -8,6 +8,7 @@ from confluent_kafka.admin import AdminClient
 
 from streams.adapters.topics import describe_topics
 from streams.bootstrap import ensure_topics, topic_partitions
+from streams.cli import access
 from streams.cli.context import check_kafka, patiently, quiet_settings_of
 from streams.cli.help_text import described
 from streams.cli.output import note, print_json, print_table
@@ -31,6 +32,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="The topics on Kafka.", rich_markup_mode=None)
     group.command("create", help=_CREATE)(_create)
     group.command("describe", help=_DESCRIBE)(_describe)
+    group.command("acl", help=access.HELP)(access.acl)
     app.add_typer(group, name="topics")
 
 

@@ -13,6 +13,11 @@ from typing import Any, Final, cast
 import faust
 import structlog
 from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+)
 from faust.auth import SASLCredentials, SSLCredentials
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
@@ -20,7 +25,7 @@ from yarl import URL
 
 from streams.deliver.client_settings import ClientSettings
 from streams.deliver.handover import Handover
-from streams.errors import Transient
+from streams.errors import Denied, Transient
 from streams.intake.ports import SourceRecord
 from streams.ports import Clock
 
@@ -38,6 +43,12 @@ _MAX_REQUEST_BYTES: Final = 12 * 1024 * 1024 + 4096
 
 # Services of Faust log by the module of their class. That they start and stop is no news.
 logging.getLogger(__name__).setLevel(logging.WARNING)
+
+_REFUSALS: Final = (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+)
 
 Received = Callable[[int, SourceRecord], None]
 Assigned = Callable[[set[int]], Awaitable[None]]
@@ -155,11 +166,11 @@ class FaustApp:
         if starting is not None and starting.done() and not starting.cancelled():
             error = starting.exception()
             if error is not None:
-                raise Transient(f"Faust did not start: {error}") from error
+                raise _failure("Faust did not start", error) from error
         self._handover.check()
         if self._app.crashed:
             reason = self._app.crash_reason
-            raise Transient(f"Faust ended: {type(reason).__name__}: {reason}")
+            raise _failure("Faust ended", reason)
 
     async def commit(self, positions: Mapping[int, int]) -> bool:
         """Commit next-to-read offsets by partition; False where partitions are changing hands.
@@ -172,7 +183,7 @@ class FaustApp:
                 # Its public `commit` takes only what was acknowledged to Faust.
                 return await self._consumer._commit(offsets)  # noqa: SLF001
         except Exception as error:
-            raise Transient(f"committing positions: {type(error).__name__}: {error}") from error
+            raise _failure("committing positions", error) from error
 
     async def publish(
         self, topic: str, key: bytes | None, value: bytes | None, headers: Any
@@ -182,7 +193,7 @@ class FaustApp:
             producer = await self._app.maybe_start_producer()
             await producer.send_and_wait(topic, key, value, None, None, headers)
         except Exception as error:
-            raise Transient(f"publishing to {topic}: {type(error).__name__}: {error}") from error
+            raise _failure(f"publishing to {topic}", error) from error
 
     def pause(self, partition: int) -> None:
         """Fetch no more of a partition; what was fetched still comes.
@@ -216,6 +227,14 @@ class FaustApp:
         # Receivers are kept in the class, by the identity of an app that may be used again.
         for signal, handler in self._handlers:
             signal.disconnect(handler)
+
+
+def _failure(doing: str, error: BaseException | None) -> Transient | Denied:
+    """What to raise for an error of the client: `Denied` for a missing permission."""
+    said = f"{doing}: {type(error).__name__}: {error}"
+    if isinstance(error, _REFUSALS):
+        return Denied(f"{said}: `rfm-streams topics acl --role deliver` prints what it needs")
+    return Transient(said)
 
 
 def _settings(client: ClientSettings, client_id: str, instance: str) -> dict[str, Any]:

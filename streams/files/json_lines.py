@@ -26,6 +26,10 @@ FALLBACK_TOPIC = "shop.orders"
 UNKNOWN = "unknown"
 _TYPE = re.compile(rb'"type"\s*:\s*"([a-z.]{1,40})"')
 
+# Above what a topic takes, so that a line too large for it is told as such; a file without line
+# breaks would otherwise be read whole into memory.
+MAX_LINE_BYTES = 16 * 1024 * 1024
+
 _decode = msgspec.json.Decoder().decode
 
 
@@ -65,7 +69,12 @@ def _lines(path: Path) -> Iterator[bytes]:
     """Yield the lines without their end; blank ones are no lines."""
     try:
         with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
-            for number, line in enumerate(file):
+            for number, line in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES + 1), b"")):
+                if len(line) > MAX_LINE_BYTES:
+                    raise UsageError(
+                        f"{path}, line {number + 1}: is longer than {MAX_LINE_BYTES >> 20} MiB; JSON "
+                        "Lines have one event a line"
+                    )
                 value = line.rstrip(b"\r\n")
                 if number == 0:
                     value = value.removeprefix(b"\xef\xbb\xbf")

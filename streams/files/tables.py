@@ -29,6 +29,9 @@ _MEMORY_LIMIT = "1GB"
 # A line's number holds its file and its row: 2^40 rows a file are out of reach.
 _ROWS_PER_FILE = 1 << 40
 _FETCH_ROWS = 10_000
+_ERROR_CHARACTERS = 300
+# DuckDB's own default: a line that is longer is a quote that nobody closed.
+MAX_LINE_BYTES = 2 * 1024 * 1024
 
 
 class Tables:
@@ -172,7 +175,8 @@ def _header(path: Path, dialect: Csv) -> list[str]:
     opened = gzip.open if path.name.lower().endswith(".gz") else open
     try:
         with opened(path, "rt", encoding=encoding, newline="") as file:
-            names = next(csv.reader(file, delimiter=dialect.delimiter), [])
+            first = iter(lambda: file.readline(MAX_LINE_BYTES), "")
+            names = next(csv.reader(first, delimiter=dialect.delimiter), [])
     except (OSError, EOFError, UnicodeError, csv.Error) as error:
         raise UsageError(
             f"{path}: its first line cannot be read ({error}); check the file and csv.encoding"
@@ -192,7 +196,8 @@ def _csv_scan(path: Path, names: list[str], dialect: Csv) -> str:
     return (
         f"read_csv({literal(str(path))}, auto_detect = false, header = true, "
         f"delim = {literal(dialect.delimiter)}, quote = '\"', escape = '\"', "
-        f"encoding = {literal(dialect.encoding)}, columns = {{{columns}}})"
+        f"encoding = {literal(dialect.encoding)}, max_line_size = {MAX_LINE_BYTES}, "
+        f"columns = {{{columns}}})"
     )
 
 
@@ -210,4 +215,6 @@ def _advice(role: str, mapping: Mapping) -> str:
 
 
 def _first_sentence(error: duckdb.Error) -> str:
-    return " ".join(line.strip() for line in str(error).splitlines()[:2]).rstrip(".")
+    # The row itself is somebody's data, and may be as long as a row may be.
+    lines = [line for line in str(error).splitlines() if not line.startswith("Original Line")]
+    return " ".join(line.strip() for line in lines[:2])[:_ERROR_CHARACTERS].rstrip(".")

@@ -10,11 +10,12 @@ from confluent_kafka.admin import AdminClient
 from schemas.topics import TOPICS
 from streams.adapters.kafka.config import reader_config
 from streams.adapters.kafka.names import Names
+from streams.adapters.kafka.refusals import failure_of
 from streams.adapters.kafka.state_log import KafkaStateLog
 from streams.adapters.system_clock import SystemClock
 from streams.codec.partition import decode_partition
 from streams.codec.text import format_instant
-from streams.errors import ForeignStore, Transient
+from streams.errors import ForeignStore
 from streams.insights.capture import is_behind
 from streams.insights.topic_reader import TopicReader
 from streams.ports import StateStore, StoredPosition
@@ -178,7 +179,7 @@ class StatusReader:
         try:
             topics = self._admin.list_topics(timeout=_TIMEOUT_S).topics
         except KafkaException as error:
-            raise Transient(f"topics: {error.args[0].str()}") from error
+            raise failure_of("topics", error.args[0]) from error
         return {name: len(topic.partitions) for name, topic in topics.items()}
 
     def _committed(
@@ -192,7 +193,7 @@ class StatusReader:
                 timeout=_TIMEOUT_S,
             )
         except KafkaException as error:
-            raise Transient(f"positions of {role}: {error.args[0].str()}") from error
+            raise failure_of(f"positions of {role}", error.args[0]) from error
         finally:
             consumer.close()
         return {
@@ -208,7 +209,7 @@ class StatusReader:
             # A group that nobody ever joined is none, which newer brokers call an error.
             if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
                 return Group(name, "none", [])
-            raise Transient(f"members of {name}: {error.args[0].str()}") from error
+            raise failure_of(f"members of {name}", error.args[0]) from error
         members = [
             Member(
                 member.group_instance_id or member.client_id,

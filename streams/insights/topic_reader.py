@@ -6,6 +6,7 @@ from typing import NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from streams.adapters.kafka.config import Config, reader_config
+from streams.adapters.kafka.refusals import failure_of
 from streams.errors import Transient
 
 _TIMEOUT_S = 10.0
@@ -37,7 +38,7 @@ class TopicReader:
                 TopicPartition(self._topic, partition), timeout=_TIMEOUT_S, cached=False
             )
         except KafkaException as error:
-            raise Transient(f"ends of {self._topic}: {error.args[0].str()}") from error
+            raise failure_of(f"ends of {self._topic}", error.args[0]) from error
         return Bounds(int(start), int(end))
 
     def read(
@@ -59,7 +60,7 @@ class TopicReader:
                 error = message.error()
                 if error is not None:
                     if error.code() != _PARTITION_EOF:
-                        raise Transient(f"reading {self._topic}: {error.str()}")
+                        raise failure_of(f"reading {self._topic}", error)
                     position, at_end = max(position, offset), True
                     continue
                 if offset >= end:
@@ -77,7 +78,7 @@ class TopicReader:
             if not messages:
                 messages = self._consumer.consume(1, _TIMEOUT_S)
         except KafkaException as error:
-            raise Transient(f"reading {self._topic}: {error.args[0].str()}") from error
+            raise failure_of(f"reading {self._topic}", error.args[0]) from error
         if not messages:
             raise Transient(f"reading {self._topic}: no answer within {_TIMEOUT_S:g} s")
         return messages

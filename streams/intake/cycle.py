@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from streams.errors import BrokenInvariant, Fenced, Transient, UnknownOutcome
+from streams.errors import BrokenInvariant, Fenced, Transient, UnknownOutcome, UsageError
 from streams.intake.conversion import Work
 from streams.intake.ports import IntakeLog, IntakeMeasures, Position, Source, SourcesPolled
 from streams.ports import Clock
@@ -151,7 +151,7 @@ class IntakeCycle:
                     return 0
         except Fenced:
             raise
-        except BrokenInvariant:
+        except (BrokenInvariant, UsageError):
             self._abort(batch)
             raise
         except (UnknownOutcome, Transient) as error:

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import Discriminator, TypeAdapter, ValidationError
 
-from schemas.customers import CustomerMerged
+from schemas.customers import Attributes, CustomerMerged, CustomerUpdated
 from schemas.dead_letters import Reason
 from schemas.events import Contract, TimeMark
-from schemas.fields import parse_instant_ms
+from schemas.fields import MAX_IDENTIFIER_CHARACTERS, parse_instant_ms
 from schemas.registry import INBOUND, CustomerEvent, Inbound
 from streams.errors import Rejected
 from streams.intake.cloudevents import Headers, complete_payload, open_envelope
@@ -20,6 +20,8 @@ from streams.intake.number_literals import check_literals
 from streams.intake.refusals import refuse
 
 DEFAULT_GUESTS: Final = frozenset({"", "0", "guest", "null"})
+MAX_LIST_CHARACTERS: Final = 10_000
+"""Of all texts of one attribute: 200 such attributes still make a state that a topic takes."""
 _CONFLUENT_PREFIX_BYTES: Final = 5
 
 
@@ -81,6 +83,8 @@ def read_record(
     if not isinstance(event, TimeMark):
         _check_customer(event, limits.guest_ids)
         _check_time(event.occurred_at, now_ms + limits.future_ms)
+        if type(event) is CustomerUpdated:
+            _check_attributes(event.attributes)
     return Reading(event, topic if envelope is None else envelope.source)
 
 
@@ -115,3 +119,15 @@ def _check_time(occurred_at: str, latest_ms: int) -> None:
     if occurred_at_ms < 0:
         message = f"occurred_at {occurred_at} lies before 1970"
         raise Rejected(Reason.INVALID_TIME, message, "occurred_at")
+
+
+def _check_attributes(attributes: Attributes) -> None:
+    """Refuse what each contract of a field takes and a customer's state could not hold in sum."""
+    for name, value in attributes.model_dump(exclude_unset=True).items():
+        if len(name) > MAX_IDENTIFIER_CHARACTERS:
+            field = f"attributes.{name[:MAX_IDENTIFIER_CHARACTERS]}"
+            message = f"the attribute's name has {len(name)} characters, at most 200 are in use"
+            raise Rejected(Reason.INVALID_FIELD, message, field)
+        if isinstance(value, list) and sum(map(len, value)) > MAX_LIST_CHARACTERS:
+            message = f"the texts of a list have at most {MAX_LIST_CHARACTERS} characters together"
+            raise Rejected(Reason.INVALID_FIELD, message, f"attributes.{name}")

@@ -1,6 +1,6 @@
 """What must be there before a processor runs: Kafka, Redis, topics, rules."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import redis
@@ -9,8 +9,9 @@ import structlog
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from streams.adapters.redis.store import connect
-from streams.bootstrap import ensure_rules, ensure_topics
+from streams.adapters.kafka.cluster import fetch_topics
+from streams.adapters.redis.store import connect, mapped
+from streams.bootstrap import check_access, ensure_rules, ensure_topics
 from streams.codec.partition import RulesRecord
 from streams.core.campaigns.limits import CHANNELS_WITHOUT_CONSENT
 from streams.core.rules import Rules, compile_rules
@@ -42,31 +43,29 @@ def retry_while_absent(attempt: Callable[[], Result], patience_s: float = PATIEN
 
 
 def check_kafka(settings: Settings) -> None:
-    """Raise `Transient` unless the cluster answers."""
-    try:
-        AdminClient(settings.kafka_config()).list_topics(timeout=_ANSWER_S)
-    except KafkaException as error:
-        raise Transient(
-            f"Kafka does not answer at {settings.kafka_bootstrap_servers} "
-            f"({error.args[0].str()}): check that it runs, and RFM_KAFKA_BOOTSTRAP_SERVERS"
-        ) from error
+    """Raise `Transient` unless the cluster answers, `UsageError` where it refuses the login."""
+    fetch_topics(settings.kafka_config(), _ANSWER_S)
 
 
 def check_redis(settings: Settings) -> None:
-    """Raise `Transient` unless Redis answers, `UsageError` where its URL is none."""
+    """Raise `Transient` unless Redis answers, `UsageError` where its URL or the login is none."""
+    url = settings.redis_url.get_secret_value()
     try:
-        with connect(settings.redis_url.get_secret_value(), timeout_s=_ANSWER_S) as client:
+        with mapped(), connect(url, timeout_s=_ANSWER_S) as client:
             client.ping()
     except ValueError as error:
         raise UsageError(f"settings: redis_url: {error} (set RFM_REDIS_URL)") from None
-    except redis.RedisError as error:
+    except (Transient, redis.RedisError) as error:
+        said = str(error) if isinstance(error, Transient) else f"Redis does not answer: {error}"
         raise Transient(
-            f"Redis does not answer ({error}): check that it runs, and RFM_REDIS_URL"
+            f"{said}: check that it runs, and RFM_REDIS_URL (rediss:// where it speaks TLS)"
         ) from error
 
 
-def prepare(settings: Settings) -> None:
+def prepare(settings: Settings, roles: Iterable[str]) -> None:
     """Wait for Kafka and Redis, create missing topics, journal the first rules; say what was done.
+
+    `roles` are those that this process runs, or its workers.
 
     Raises `UsageError` where topics or rule files do not fit, `Transient` when patience ends.
     """
@@ -75,6 +74,7 @@ def prepare(settings: Settings) -> None:
     own = rules_text(settings)
     retry_while_absent(lambda: check_kafka(settings))
     retry_while_absent(lambda: check_redis(settings))
+    retry_while_absent(lambda: check_access(settings, roles))
     report = retry_while_absent(lambda: ensure_topics(settings))
     if report.created:
         log.info("topics created", topics=list(report.created))

@@ -14,9 +14,9 @@ from prometheus_client import (
 
 from streams.adapters.kafka.members import GroupMembers
 from streams.adapters.system_clock import SystemClock
-from streams.bootstrap import names_of
+from streams.bootstrap import check_access, names_of
 from streams.decide.process import DecideProcess
-from streams.errors import BrokenInvariant, Fenced, RfmError, Transient
+from streams.errors import BrokenInvariant, Denied, Fenced, RfmError, Transient
 from streams.health import Health, HealthServer
 from streams.intake.process import IntakeProcess
 from streams.logs import librdkafka_settings
@@ -60,13 +60,13 @@ def run_worker(settings: Settings, worker: Worker, stop: Stop, *, prepare_first:
         health = _serve(settings, worker, processor, registry)
         _watch_surroundings(settings, processor, health)
         if prepare_first:
-            prepare(settings)
+            prepare(settings, [worker.role])
         watchdog = Watchdog(health)
         watchdog.start()
         _run_processor(processor, stop, health)
         watchdog.stop()
     except Exception as error:  # noqa: BLE001 - the outermost place of a process: said, then ended
-        code = _report(error)
+        code = _report(_explained(settings, worker.role, error))
     _close(processor, stop, code)
     if code == 0:
         log.info("stopped")
@@ -87,6 +87,19 @@ def _report(error: Exception) -> int:
         said = "cannot run"
     log.error(said, cause=str(error))
     return error.exit_code
+
+
+def _explained(settings: Settings, role: Role, error: Exception) -> Exception:
+    """An error of the client, which often names no topic, with all that the login lacks."""
+    if not isinstance(error, Denied):
+        return error
+    try:
+        check_access(_quiet(settings), [role])
+    except Denied as lacking:
+        return lacking if str(lacking) == str(error) else Denied(f"{error}. {lacking}")
+    except RfmError:
+        pass  # what was said first is said
+    return error
 
 
 def _serve(

@@ -8,7 +8,7 @@ A page marks its tables as those of schemas/reference.py are marked; a test comp
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import cache, partial
 from pathlib import Path
@@ -19,6 +19,8 @@ from pydantic.fields import FieldInfo
 
 from schemas.currencies import MINOR_DIGITS
 from schemas.topics import FOREVER, TOPICS, Topic
+from streams.adapters.access import ROLES, redis_rules
+from streams.adapters.kafka.names import Names
 from streams.adapters.redis import keys
 from streams.core.schemes import maps
 from streams.rules.campaign_models import CampaignFile, StepFile, TriggerFile
@@ -32,6 +34,7 @@ from streams.rules.spans import format_span
 from streams.rules.tree_words import tree_words
 from streams.runtime.steps import ORDER
 from streams.settings import PREFIX, Settings
+from tests.contract import input_bounds
 from tests.contract.map_pictures import picture_of
 
 ROOT = Path(__file__).parents[2]
@@ -92,6 +95,56 @@ def redis_keys_table() -> str:
     """The table in the keys' own description."""
     lines = (keys.__doc__ or "").splitlines()
     return "".join(f"{line}\n" for line in lines if line.startswith("|"))
+
+
+def kafka_access_table() -> str:
+    """What each role may do on Kafka."""
+    names = Names("", 1)
+    return _table(
+        ("role", "runs", "reads", "writes", "joins", "transactional ids"),
+        [
+            (
+                f"`{role.name}`",
+                _code(role.commands) or role.what,
+                _code(role.reads),
+                _code(role.writes),
+                _code(names.group(one) for one in [role.joins] if one is not None),
+                _code(
+                    f"{names.transactional_id(one, '')}*"
+                    for one in [role.transactions]
+                    if one is not None
+                ),
+            )
+            for role in ROLES
+        ],
+    )
+
+
+def redis_access_table() -> str:
+    """What each role may do in Redis."""
+    rules = {role.name: redis_rules([role], "") for role in ROLES}
+    return _table(
+        ("role", "keys", "commands"),
+        [
+            (
+                f"`{name}`",
+                _code(one for one in said if "~" in one) or "none",
+                _code(one for one in said if one.startswith("+")),
+            )
+            for name, said in rules.items()
+            if said
+        ],
+    )
+
+
+def _code(words: Iterable[str]) -> str:
+    # A bar would end the cell, in code too.
+    return ", ".join(f"`{word}`" for word in words).replace("|", "\\|")
+
+
+def bounds_table() -> str:
+    """Every bound on what comes from outside."""
+    return _table(("input", "bound", "beyond it"), input_bounds.rows())
 
 
 def rules_table() -> str:
@@ -219,6 +272,9 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "settings": settings_table,
     "topics": topics_table,
     "redis-keys": redis_keys_table,
+    "access-kafka": kafka_access_table,
+    "access-redis": redis_access_table,
+    "input-bounds": bounds_table,
     "rules": rules_table,
     "policy": policy_table,
     "campaigns": campaigns_table,
@@ -243,6 +299,7 @@ PAGES = (
     "docs/campaigns.md",
     "docs/operations.md",
     "docs/personal-data.md",
+    "docs/security.md",
     *(f"{SCHEMES}/{name}.md" for name in shipped_schemes()),
 )
 PICTURES: Mapping[str, Callable[[], str]] = {

@@ -3,9 +3,10 @@
 import base64
 import re
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from types import MappingProxyType, TracebackType
+from typing import Final, Self
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -25,6 +26,7 @@ CLUSTER_ID = re.compile(r"^cluster\.id=(.+)$", re.MULTILINE)
 JVM_OPTIONS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
 # Options that a person's environment holds for other programs would change this one.
 JVM_VARIABLES = ("JDK_JAVA_OPTIONS", "JAVA_TOOL_OPTIONS")
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class EmbeddedKafka:
@@ -42,6 +44,8 @@ class EmbeddedKafka:
         controller_port: int,
         heap_mb: int,
         owner_pid: int | None,
+        properties: Mapping[str, str],
+        client: Mapping[str, str],
     ) -> None:
         self._data_dir = data_dir
         self._java_command = java_command
@@ -49,16 +53,27 @@ class EmbeddedKafka:
         self._controller_port = controller_port
         self._heap_mb = heap_mb
         self._owner_pid = owner_pid
+        self._properties = properties
+        self._client = client
         self._process = self._launch()
 
     @classmethod
     def start(
-        cls, data_dir: Path, *, port: int = 0, heap_mb: int = 512, owner_pid: int | None = None
+        cls,
+        data_dir: Path,
+        *,
+        port: int = 0,
+        heap_mb: int = 512,
+        owner_pid: int | None = None,
+        properties: Mapping[str, str] = _NONE,
+        client: Mapping[str, str] = _NONE,
     ) -> Self:
         """Start a broker on the data in `data_dir`, formatting it the first time.
 
         `port` 0 takes a free one. `owner_pid` names the process with which the broker ends
-        (default: this one). The first start of a user fetches the broker (about 44 MB).
+        (default: this one). `properties` win over those of kafka_properties.py, whose listeners are
+        CLIENTS and CONTROLLER; `client` are settings by which a client then sees every topic.
+        The first start of a user fetches the broker (about 44 MB).
         Raises Transient where it does not come up or cannot be fetched, with the reason and its
         last log lines; UsageError where the folder is in use or a part is not installed.
         """
@@ -73,6 +88,8 @@ class EmbeddedKafka:
                     controller_port=find_free_port(),
                     heap_mb=heap_mb,
                     owner_pid=owner_pid,
+                    properties=properties,
+                    client=client,
                 )
             except Transient as error:
                 if not attempts_left or "in use" not in str(error):
@@ -129,8 +146,12 @@ class EmbeddedKafka:
         data_dir.mkdir(parents=True, exist_ok=True)
         properties = data_dir / "server.properties"
         properties.write_text(
-            format_properties(data_dir, self._port, controller_port=self._controller_port)
+            format_properties(
+                data_dir, self._port, controller_port=self._controller_port, own=self._properties
+            )
         )
+        # Passwords of the broker's own users may stand in it.
+        properties.chmod(0o600)
         if load_cluster_id(data_dir) is None:
             self._format_storage(properties)
         elif needs_fencing(data_dir):
@@ -143,7 +164,7 @@ class EmbeddedKafka:
             )
         options = [f"-Xmx{self._heap_mb}m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
         process = self._run("kafka", [*options, "kafka.Kafka", str(properties)])
-        probe = BrokerProbe(self.bootstrap_servers, load_cluster_id(data_dir))
+        probe = BrokerProbe(self.bootstrap_servers, load_cluster_id(data_dir), self._client)
         process.wait_until_ready(probe, START_TIMEOUT_S)
         return process
 
@@ -167,15 +188,21 @@ class EmbeddedKafka:
 
 
 class BrokerProbe:
-    """Asks a broker whether it answers and every partition it knows has its leader back.
+    """Asks a broker whether it answers and every partition it shows has its leader back.
 
     `cluster_id`, where given, must be the broker's: on a taken port it is another that answers.
     """
 
-    def __init__(self, bootstrap_servers: str, cluster_id: str | None = None) -> None:
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        cluster_id: str | None = None,
+        client: Mapping[str, str] = _NONE,
+    ) -> None:
         self._cluster_id = cluster_id
         self._admin = AdminClient(
             {
+                **client,
                 "bootstrap.servers": bootstrap_servers,
                 "log_level": 0,  # refused connections are what we wait through
                 "reconnect.backoff.ms": 50,

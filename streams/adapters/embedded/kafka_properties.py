@@ -1,5 +1,6 @@
 """The settings of the embedded broker, with their reasons."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 MIB = 1_048_576
@@ -10,8 +11,8 @@ FIXED = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
-    "inter.broker.listener.name": "PLAINTEXT",
-    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+    "inter.broker.listener.name": "CLIENTS",
+    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,CLIENTS:PLAINTEXT",
     # Topics have one table; a misspelt name must fail, not appear.
     "auto.create.topics.enable": "false",
     "delete.topic.enable": "true",
@@ -50,14 +51,17 @@ FIXED = {
 }
 
 
-def format_properties(data_dir: Path, port: int, *, controller_port: int) -> str:
-    """Give the text of server.properties for a broker on 127.0.0.1:`port`."""
+def format_properties(
+    data_dir: Path, port: int, *, controller_port: int, own: Mapping[str, str]
+) -> str:
+    """Give the text of server.properties for a broker on 127.0.0.1:`port`; `own` win over ours."""
     properties = {
         **FIXED,
-        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+        "listeners": f"CLIENTS://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
+        "advertised.listeners": f"CLIENTS://127.0.0.1:{port}",
         "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
         "log.dirs": str(data_dir / "log"),
+        **own,
     }
     return "".join(f"{name}={value}\n" for name, value in properties.items())
 

@@ -11,6 +11,10 @@ MAX_POLL_INTERVAL_MS = 60_000
 # An open transaction holds back every read_committed reader of its partitions.
 TRANSACTION_TIMEOUT_MS = 15_000
 MAX_MESSAGE_BYTES = 12 * 1024 * 1024
+# What a process reads ahead.
+QUEUED_KIB = 64 * 1024
+# The client wants a group, and asks who coordinates it, even where none is joined.
+READER_GROUP = "rfm.reader"
 
 
 def consumer_config(base: Config, group: str, instance: str) -> Config:
@@ -36,8 +40,7 @@ def reader_config(base: Config, *, committed: bool = True) -> Config:
     """A reader outside any group, of explicit partitions and offsets."""
     return {
         **base,
-        # The client wants a group id even where no group is joined.
-        "group.id": "rfm.reader",
+        "group.id": READER_GROUP,
         "isolation.level": "read_committed" if committed else "read_uncommitted",
         "enable.auto.commit": False,
         "enable.partition.eof": True,
@@ -82,6 +85,6 @@ _FETCH: Config = {
     "fetch.error.backoff.ms": 50,
     "max.partition.fetch.bytes": 4 * 1024 * 1024,
     "fetch.message.max.bytes": MAX_MESSAGE_BYTES + 4096,
-    "queued.max.messages.kbytes": 64 * 1024,
+    "queued.max.messages.kbytes": QUEUED_KIB,
     "fetch.queue.backoff.ms": 20,
 }

@@ -19,6 +19,7 @@ from streams.adapters.kafka.coverage import Coverage
 from streams.adapters.kafka.membership import is_fatal, is_taken_over
 from streams.adapters.kafka.names import Names
 from streams.adapters.kafka.parking import park
+from streams.adapters.kafka.refusals import failure_of, is_refusal
 from streams.adapters.kafka.transactions import TransactionalProducer
 from streams.errors import BrokenInvariant, Fenced, Transient, UsageError
 from streams.intake.ports import Outgoing, Position, Source, SourceRecord, SourcesPolled
@@ -153,6 +154,7 @@ class _SourceMember:
     """
 
     def __init__(self, base: Config, names: Names, instance: str) -> None:
+        self._group = names.group(ROLE)
         self._physical = {topic: names.topic(topic) for topic in PUBLIC_TOPICS}
         self._logical = {physical: topic for topic, physical in self._physical.items()}
         self._consumer = Consumer(
@@ -190,7 +192,7 @@ class _SourceMember:
         try:
             messages = self._consumer.consume(max_records, timeout_s)
         except KafkaException as error:
-            raise Transient(f"poll: {error.args[0].str()}") from error
+            raise failure_of("poll", error.args[0]) from error
         changed = self._gained.keys() | self._lost.keys()
         polled.gained, self._gained = list(self._gained), {}
         polled.lost, self._lost = list(self._lost), {}
@@ -207,7 +209,7 @@ class _SourceMember:
             self._consumer.seek(where)
             self._consumer.resume([where])
         except KafkaException as error:
-            raise Transient(f"seek of {source}: {error.args[0].str()}") from error
+            raise failure_of(f"seek of {source}", error.args[0]) from error
         self._forget(source)
         self._next[source] = offset or 0
 
@@ -224,12 +226,12 @@ class _SourceMember:
         try:
             answers = self._consumer.committed(asked, timeout=_TIMEOUT_S)
         except KafkaException as error:
-            raise Transient(f"committed positions: {error.args[0].str()}") from error
+            raise failure_of("committed positions", error.args[0]) from error
         found: dict[Source, Position] = {}
         for answer in answers:
             source = (self._logical[answer.topic], answer.partition)
             if answer.error is not None:
-                raise Transient(f"committed position of {source}: {answer.error.str()}")
+                raise failure_of(f"committed position of {source}", answer.error)
             known = answer.offset >= 0
             found[source] = (
                 Position(answer.offset, answer.metadata or "") if known else Position(None)
@@ -243,7 +245,7 @@ class _SourceMember:
         try:
             oldest, end = self._consumer.get_watermark_offsets(place, cached=True)
         except KafkaException as error:
-            raise Transient(f"end of {source}: {error.args[0].str()}") from error
+            raise failure_of(f"end of {source}", error.args[0]) from error
         if position is None or end < 0:
             return None
         return max(0, int(end) - max(position, int(oldest), self._reached.get(source, 0)))
@@ -325,6 +327,8 @@ class _SourceMember:
                 "Its retention is shorter than intake was away, so events were lost before they "
                 "were read: publish them again from the shop, then reset the group's position"
             )
+        elif is_refusal(error):
+            raise failure_of(f"reading {topic or 'topics'} in group {self._group}", error)
         elif is_taken_over(error):
             raise Fenced(f"another intake process of the same name took over: {error.str()}")
         elif is_fatal(error):

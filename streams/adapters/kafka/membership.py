@@ -15,6 +15,7 @@ from confluent_kafka import (
 from streams.adapters.kafka.config import Config, consumer_config
 from streams.adapters.kafka.coverage import Coverage
 from streams.adapters.kafka.parking import park
+from streams.adapters.kafka.refusals import failure_of, is_refusal
 from streams.errors import BrokenInvariant, Fenced, Transient
 from streams.ports import Polled, Record
 
@@ -48,6 +49,7 @@ class GroupMember:
 
     def __init__(self, base: Config, topic: str, group: str, instance: str) -> None:
         self._topic = topic
+        self._group = group
         self._consumer = Consumer(
             {
                 **consumer_config(base, group, instance),
@@ -87,7 +89,7 @@ class GroupMember:
             # What this poll had fetched is gone: every partition begins anew. What it has lost is
             # told by the next one.
             self._must_begin_anew = True
-            raise Transient(f"poll: {error.args[0].str()}") from error
+            raise failure_of("poll", error.args[0]) from error
         self._polled = Polled()
         changed = {*polled.gained, *polled.lost}
         for message in messages:
@@ -104,7 +106,7 @@ class GroupMember:
             self._consumer.resume([TopicPartition(self._topic, partition)])
         except KafkaException as error:
             del self._next[partition]
-            raise Transient(f"seek of partition {partition}: {error.args[0].str()}") from error
+            raise failure_of(f"seek of partition {partition}", error.args[0]) from error
 
     def halt(self, partition: int) -> None:
         """Read no more until started again."""
@@ -119,9 +121,9 @@ class GroupMember:
                 [TopicPartition(self._topic, partition)], timeout=_COMMITTED_TIMEOUT_S
             )[0]
         except KafkaException as error:
-            raise Transient(f"committed position: {error.args[0].str()}") from error
+            raise failure_of("committed position", error.args[0]) from error
         if found.error is not None:
-            raise Transient(f"committed position: {found.error.str()}")
+            raise failure_of("committed position", found.error)
         return found.offset if found.offset >= 0 else None
 
     def position(self, partition: int, offset: int) -> TopicPartition:
@@ -162,7 +164,7 @@ class GroupMember:
         try:
             found = self._consumer.list_topics(self._topic, timeout=_COMMITTED_TIMEOUT_S)
         except KafkaException as error:
-            raise Transient(f"listing {self._topic}: {error.args[0].str()}") from error
+            raise failure_of(f"listing {self._topic}", error.args[0]) from error
         return [(self._topic, number) for number in found.topics[self._topic].partitions]
 
     def _take(self, message: Message, polled: Polled, changed: set[int]) -> None:
@@ -195,6 +197,8 @@ class GroupMember:
                 f"{self._topic} partition {partition}: the next record to read is gone "
                 f"({error.str()}). Its retention is shorter than this worker was away"
             )
+        elif is_refusal(error):
+            raise failure_of(f"reading {self._topic} in group {self._group}", error)
         elif is_taken_over(error):
             raise Fenced(
                 f"another process joined the group under this one's instance name ({error.str()}); "

@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient
 from schemas.topics import TOPICS
 from streams.adapters.kafka.config import Config, producer_config
 from streams.adapters.kafka.names import Names
+from streams.adapters.kafka.refusals import failure_of
 from streams.codec.text import format_instant
 from streams.core.values import stable_id
 from streams.errors import Transient
@@ -117,7 +118,7 @@ class Publisher:
         try:
             found = AdminClient(self._base).list_topics(timeout=10.0).topics
         except KafkaException as error:
-            raise Transient(f"listing topics: {error.args[0].str()}") from error
+            raise failure_of("listing topics", error.args[0]) from error
         return {
             name: len(found[self._names.topic(name)].partitions)
             for name in PUBLIC_TOPICS

@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams.adapters.kafka.config import Config, reader_config
 from streams.adapters.kafka.names import Names
+from streams.adapters.kafka.refusals import failure_of
 from streams.adapters.kafka.transactions import TransactionalProducer
 from streams.codec.journal import encode_input
 from streams.codec.partition import RULES_KEY, RulesRecord, decode_rules, encode_rules
@@ -44,13 +45,13 @@ class KafkaRulesLog:
                     raise Transient(f"{topic}: no answer while reading the rules")
                 error = message.error()
                 if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001
-                    raise Transient(f"{topic}: {error.str()}")
+                    raise failure_of(topic, error)
                 position = max(position, message.offset() or 0)
                 if error is None:
                     position += 1
                     found = decode_rules(message.value() or b"")
         except KafkaException as error:
-            raise Transient(f"{topic}: {error.args[0].str()}") from error
+            raise failure_of(topic, error.args[0]) from error
         finally:
             consumer.close()
         return found

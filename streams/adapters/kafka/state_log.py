@@ -3,7 +3,7 @@
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams.adapters.kafka.config import Config, reader_config
-from streams.errors import Transient
+from streams.adapters.kafka.refusals import failure_of
 from streams.ports import Record
 
 _TIMEOUT_S = 10.0
@@ -28,12 +28,12 @@ class KafkaStateReader:
         try:
             messages = self._consumer.consume(max_records, timeout_s)
         except KafkaException as error:
-            raise Transient(f"reading rfm.state: {error.args[0].str()}") from error
+            raise failure_of("reading rfm.state", error.args[0]) from error
         records: list[Record] = []
         for message in messages:
             problem, offset = message.error(), message.offset()
             if problem is not None and problem.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001
-                raise Transient(f"reading rfm.state: {problem.str()}")
+                raise failure_of("reading rfm.state", problem)
             if offset is None:
                 continue
             if problem is not None:
@@ -70,7 +70,7 @@ class KafkaStateLog:
                 TopicPartition(self._topic, partition), timeout=_TIMEOUT_S, cached=False
             )
         except KafkaException as error:
-            raise Transient(f"end of rfm.state: {error.args[0].str()}") from error
+            raise failure_of("end of rfm.state", error.args[0]) from error
         return int(end)
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ from typing import NoReturn
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from streams.adapters.kafka.config import Config, transactional_config
+from streams.adapters.kafka.refusals import failure_of, is_refusal
 from streams.errors import BrokenInvariant, Fenced, Transient, UnknownOutcome
 from streams.ports import Headers
 
@@ -157,6 +158,9 @@ def _client_error(error: KafkaException | SystemError) -> KafkaException:
 def _sort(error: KafkaException, doing: str) -> NoReturn:
     """Raise what the error means: fenced, to be aborted, or fatal."""
     cause: KafkaError = error.args[0]
+    # Before the fatal ones: the client takes some of these for fatal.
+    if is_refusal(cause):
+        raise failure_of(doing, cause) from error
     if cause.code() in _FENCED:
         raise Fenced(f"{doing}: another process took over: {cause.str()}") from error
     if cause.fatal():

@@ -34,6 +34,11 @@ class Keys:
         """How far the delivery of an action is."""
         return f"{self._prefix}:sent:{action_id}"
 
+    @property
+    def every_partition(self) -> str:
+        """The pattern, as Redis matches names, of all keys of all partitions."""
+        return f"{self._prefix}:{{*"
+
     def partition(self, number: int) -> PartitionKeys:
         """The keys of one journal partition."""
         tag = f"{self._prefix}:{{{number}}}"

@@ -10,11 +10,12 @@ from redis.retry import Retry
 
 from streams.adapters.redis.keys import Keys, PartitionKeys
 from streams.adapters.redis.scripts import APPLY, LOAD, LOAD_TIMERS
-from streams.errors import BrokenInvariant, Transient
+from streams.errors import BrokenInvariant, Denied, Transient, UsageError
 from streams.ports import Outcome, PositionChanged, StoredPosition, StoreWrite, check_generation
 
 # Fields per HSCAN: some 100 KiB an answer.
 SCAN_COUNT = 500
+_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 
 
 def connect(url: str, *, timeout_s: float = 5.0) -> redis.Redis:
@@ -177,22 +178,34 @@ class RedisStateStore:
 
 
 def _eviction_policy(client: redis.Redis) -> str | None:
-    try:
-        found: Any = client.config_get("maxmemory-policy")
-    except redis.ResponseError:
-        # Managed servers refuse CONFIG; INFO tells the same.
-        found = client.info("memory")
-        return str(found.get("maxmemory_policy")) if "maxmemory_policy" in found else None
-    value = found.get("maxmemory-policy", found.get(b"maxmemory-policy"))
-    return value.decode() if isinstance(value, bytes) else value
+    # CONFIG would tell it too, but also the server's passwords: nobody should need to allow it.
+    found: Any = client.info("memory")
+    return str(found["maxmemory_policy"]) if "maxmemory_policy" in found else None
 
 
 @contextmanager
 def mapped() -> Iterator[None]:
-    """Turn a server that cannot be asked right now into `Transient`."""
+    """Turn a server that cannot be asked right now into `Transient`, one that refuses into `Denied`.
+
+    A login or certificate that is refused is a `UsageError`.
+    """
     try:
         yield
+    except (redis.AuthenticationError, redis.exceptions.AuthorizationError) as error:
+        raise UsageError(
+            f"Redis refuses the login ({error}): check user and password in RFM_REDIS_URL"
+        ) from error
+    except redis.exceptions.NoPermissionError as error:
+        raise Denied(
+            f"Redis does not allow this login what its role needs ({error}): `rfm-streams topics acl` "
+            "prints it"
+        ) from error
     except (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError) as error:
+        if _UNTRUSTED in str(error):
+            raise UsageError(
+                f"the certificate of Redis is not trusted ({error}): name its authority by "
+                "?ssl_ca_certs=FILE in RFM_REDIS_URL, and the server by a name in it"
+            ) from error
         raise Transient(f"Redis does not answer: {error}") from error
     except redis.ReadOnlyError as error:
         raise Transient(f"Redis is read-only just now (a failover?): {error}") from error

@@ -29,8 +29,8 @@ from streams.deliver.channels.channel import Delivery, Refused
 FALLBACK: Final = "default"
 _SUBJECT, _TEXT, _HTML = "subject.txt", "body.txt", "body.html"
 # A mail is read by a person: more is a mistake of whoever filled the cart, or an attack.
-_MAX_CHARACTERS: Final = 300
-_MAX_LIST: Final = 30
+MAX_CHARACTERS: Final = 300
+MAX_LIST: Final = 30
 _MAX_DEPTH: Final = 5
 # What the shipped templates ask for and an action need not have. Any other name that a template uses
 # and the action lacks is an error, so that nobody is sent "Hello ," for a misspelt field.
@@ -169,7 +169,7 @@ def _clean(value: Any, depth: int = 0) -> Any:
     """A value as a text may show it: one line, no control characters, of bounded size."""
     if isinstance(value, str):
         printable = "".join(one if one.isprintable() else " " for one in value)
-        return " ".join(printable.split())[:_MAX_CHARACTERS]
+        return " ".join(printable.split())[:MAX_CHARACTERS]
     if depth >= _MAX_DEPTH:
         return None
     if isinstance(value, Mapping):
@@ -180,7 +180,7 @@ def _clean(value: Any, depth: int = 0) -> Any:
             for name, one in value.items()
         }
     if isinstance(value, list | tuple):
-        return [_clean(one, depth + 1) for one in value[:_MAX_LIST]]
+        return [_clean(one, depth + 1) for one in value[:MAX_LIST]]
     return value
 
 

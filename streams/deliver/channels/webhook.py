@@ -15,9 +15,9 @@ from streams.ports import Clock
 # the settings (a wrong path, a wrong secret, a redirection), which a person mends while actions wait.
 _ABOUT_THE_MESSAGE: Final = frozenset({400, 413, 415, 422})
 # Enough of an answer to see what the receiver means.
-_MAX_ANSWER_BYTES: Final = 1_000
+MAX_ANSWER_BYTES: Final = 1_000
 # No receiver may hold an action back for longer by its answer; it is asked again then.
-_LONGEST_WAIT_S: Final = 3600.0
+LONGEST_WAIT_S: Final = 3600.0
 
 
 class WebhookChannel:
@@ -61,6 +61,8 @@ class WebhookChannel:
         timestamp_s = self._clock.now_ms() // 1000
         return {
             "Content-Type": "application/json",
+            # Compressed, a short answer could unfold to any length.
+            "Accept-Encoding": "identity",
             "User-Agent": "rfm-streams",
             "Idempotency-Key": key,
             "webhook-id": key,
@@ -80,7 +82,7 @@ class WebhookChannel:
     def _retry_after_s(self, text: str) -> float:
         """Seconds that the receiver asks for, given as a number or a date; 0 where it does not."""
         if text.isdecimal() and len(text) <= len("999999"):
-            return min(float(text), _LONGEST_WAIT_S)
+            return min(float(text), LONGEST_WAIT_S)
         try:
             until = parsedate_to_datetime(text)
         except ValueError:
@@ -88,14 +90,15 @@ class WebhookChannel:
         if until.tzinfo is None:
             until = until.replace(tzinfo=UTC)
         now = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
-        return min(max(0.0, (until - now).total_seconds()), _LONGEST_WAIT_S)
+        return min(max(0.0, (until - now).total_seconds()), LONGEST_WAIT_S)
 
 
 async def _beginning(response: httpx.Response) -> str:
     """The first bytes of the answer; a short one is read to its end, which keeps the connection."""
     found = b""
-    async for part in response.aiter_bytes():
+    # As it came: a receiver that compresses all the same is not unpacked.
+    async for part in response.aiter_raw():
         found += part
-        if len(found) > _MAX_ANSWER_BYTES:
+        if len(found) > MAX_ANSWER_BYTES:
             break
-    return " ".join(found[:_MAX_ANSWER_BYTES].decode(errors="replace").split())
+    return " ".join(found[:MAX_ANSWER_BYTES].decode(errors="replace").split())
