@@ -12,7 +12,7 @@ COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-header -
 	--no-emit-find-links --python-version 3.11 pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test check bench soak image compose-check clean
+.PHONY: help setup lock demo test test-cluster check bench soak image compose-check clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -42,6 +42,10 @@ demo: $(READY)  ## a simulated shop on an embedded Kafka and Redis; Ctrl-C ends 
 
 test: $(READY)  ## all tests, real Kafka and Redis included (TESTS=path for some)
 	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not soak" $(TESTS)
+
+test-cluster: TESTS = tests/integration
+test-cluster: $(READY)  ## the integration tests on a Redis Cluster of three masters (TESTS=path for others)
+	RFM_TEST_REDIS=cluster $(BIN)/python -m pytest -n 2 --dist worksteal -m "not soak" $(TESTS)
 
 check: $(READY)  ## lint, format, types, import rules, contracts as committed
 	$(BIN)/ruff check .

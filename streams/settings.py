@@ -63,7 +63,8 @@ class Settings(BaseSettings):
     )
     kafka_password: SecretStr | None = Field(None, description="sasl.password, kept out of sight.")
     redis_url: SecretStr = Field(
-        SecretStr("redis://localhost:6379/0"), description="Redis, redis:// or rediss://."
+        SecretStr("redis://localhost:6379/0"),
+        description="Redis, redis:// or rediss://; a cluster as redis+cluster://host:port,host:port.",
     )
     partitions: int = Field(6, ge=1, le=1000, description="Journal partitions; fixed once created.")
     replication_factor: int = Field(1, ge=1, le=9, description="Copies of each partition.")

@@ -2,8 +2,9 @@
 
 `kafka` and `redis_url` are shared by the whole run: a test keeps to its own `namespace` and leaves
 them alive and unflushed. `private_kafka` and `private_redis` belong to one test, which may kill,
-flush and restore them. RFM_TEST_BACKEND=containers puts the shared ones in containers. Where the
-broker cannot be fetched these tests fail; they do not skip.
+flush and restore them. RFM_TEST_BACKEND=containers puts the shared ones in containers,
+RFM_TEST_REDIS=cluster gives a Redis Cluster for `redis_url`. Where the broker cannot be fetched these
+tests fail; they do not skip.
 """
 
 import shutil
@@ -40,8 +41,14 @@ def kafka() -> str:
 
 @pytest.fixture(scope="session")
 def redis_url() -> str:
-    """URL of the run's shared Redis."""
+    """URL of the run's shared Redis, which RFM_TEST_REDIS can make a cluster."""
     return servers.shared_redis()
+
+
+@pytest.fixture(scope="session")
+def redis_cluster_url() -> str:
+    """URL of the run's shared Redis Cluster."""
+    return servers.shared_redis_cluster()
 
 
 @pytest.fixture

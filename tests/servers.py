@@ -1,4 +1,4 @@
-"""One Kafka broker and one Redis for a whole test run, however many pytest-xdist workers it has.
+"""One broker, one Redis and one Redis Cluster for a whole test run, however many xdist workers.
 
 The first worker that needs a server starts it under a lock and leaves its address in the run's
 folder; the others read it there. The servers are owned by the run's *anchor*, a process that the
@@ -22,10 +22,12 @@ import pytest
 
 from streams.adapters.embedded import EmbeddedKafka, EmbeddedRedis
 from tests import containers
+from tests.redis_cluster import RedisCluster
 
 RUN_DIR_VARIABLE = "RFM_TEST_RUN_DIR"
 ANCHOR_VARIABLE = "RFM_TEST_ANCHOR_PID"
 BACKEND_VARIABLE = "RFM_TEST_BACKEND"
+REDIS_VARIABLE = "RFM_TEST_REDIS"
 ANCHOR_PROGRAM = "import sys; sys.stdin.read()"  # ends when the controller closes its end, or dies
 
 
@@ -88,7 +90,22 @@ def shared_kafka() -> str:
 
 def shared_redis() -> str:
     """URL of the run's Redis, started if this is the first call of the run."""
+    if uses_redis_cluster():
+        return shared_redis_cluster()
     return _shared("redis", _start_redis).address
+
+
+def uses_redis_cluster() -> bool:
+    """Whether RFM_TEST_REDIS asks for a cluster wherever a test takes the shared Redis."""
+    kind = os.environ.get(REDIS_VARIABLE, "single")
+    if kind not in {"single", "cluster"}:
+        pytest.fail(f"{REDIS_VARIABLE} is {kind!r}: use single or cluster")
+    return kind == "cluster"
+
+
+def shared_redis_cluster() -> str:
+    """URL of the run's Redis Cluster, always embedded, started if this is the first call."""
+    return _shared("redis-cluster", _start_redis_cluster).address
 
 
 def _start_kafka() -> Shared:
@@ -109,6 +126,12 @@ def _start_redis() -> Shared:
     redis = EmbeddedRedis.start(run_dir() / "redis", owner_pid=owner_pid)
     _STARTED_HERE.append(redis)
     return Shared(redis.url)
+
+
+def _start_redis_cluster() -> Shared:
+    cluster = RedisCluster.start(run_dir(), owner_pid=int(os.environ[ANCHOR_VARIABLE]))
+    _STARTED_HERE.extend(cluster.nodes)
+    return Shared(cluster.url)
 
 
 # Kept so that their process handles are not collected (and warned about) in the middle of the run.

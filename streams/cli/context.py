@@ -98,10 +98,9 @@ def open_store(settings: Settings) -> RedisStateStore:
     """The store, once it has answered; raises `Transient` or `UsageError`, saying what to do."""
     try:
         store = build_store(settings)
+        store.check()
     except ValueError as error:
         raise UsageError(f"RFM_REDIS_URL: {error}") from None
-    try:
-        store.check()
     except Transient as error:
         raise Transient(
             f"{error}: check that Redis runs, and RFM_REDIS_URL (rediss:// where it speaks TLS)"

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from streams.adapters.kafka.cluster import fetch_topics
-from streams.adapters.redis.store import connect, mapped
+from streams.adapters.redis.store import connect, mapped, ping
 from streams.bootstrap import check_access, ensure_rules, ensure_topics
 from streams.codec.partition import RulesRecord
 from streams.core.campaigns.limits import CHANNELS_WITHOUT_CONSENT
@@ -51,8 +51,9 @@ def check_redis(settings: Settings) -> None:
     """Raise `Transient` unless Redis answers, `UsageError` where its URL or the login is none."""
     url = settings.redis_url.get_secret_value()
     try:
+        # In a cluster connecting asks its nodes already.
         with mapped(), connect(url, timeout_s=_ANSWER_S) as client:
-            client.ping()
+            ping(client)
     except ValueError as error:
         raise UsageError(f"settings: redis_url: {error} (set RFM_REDIS_URL)") from None
     except (Transient, redis.RedisError) as error:

@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import pytest
-import redis.asyncio
 from confluent_kafka import murmur2
 
 from streams.adapters.redis.keys import Keys
 from streams.adapters.redis.recipients import RedisRecipients, connect_async
+from streams.adapters.redis.scripts import AsyncClient
 from streams.adapters.redis.sent import RedisSentMemory
 from streams.adapters.redis.store import RedisStateStore, connect
 from streams.codec.partition import PartitionRecord, RulesRecord, encode_partition, encode_rules
@@ -59,7 +59,7 @@ class Keeper:
     ) -> Recipient:
         """Look a customer up as the delivery stage does."""
 
-        async def ask(client: redis.asyncio.Redis) -> Recipient:
+        async def ask(client: AsyncClient) -> Recipient:
             people = RedisRecipients(client, self.keys, generation, PARTITIONS)
             return await people.fetch(customer_id, CHANNELS, decided_at_ms)
 
@@ -68,7 +68,7 @@ class Keeper:
     def marks(self, *steps: str, keep_s: int = 60) -> list[Mark]:
         """The mark of action `a` after each of these steps."""
 
-        async def go(client: redis.asyncio.Redis) -> list[Mark]:
+        async def go(client: AsyncClient) -> list[Mark]:
             memory = RedisSentMemory(client, self.keys, keep_s)
             found = [await memory.mark("a")]
             for step in steps:
@@ -78,7 +78,7 @@ class Keeper:
 
         return self._asking(go)
 
-    def _asking(self, ask: Callable[[redis.asyncio.Redis], Awaitable[Result]]) -> Result:
+    def _asking(self, ask: Callable[[AsyncClient], Awaitable[Result]]) -> Result:
         async def asked() -> Result:
             client = connect_async(self.url)
             try:
@@ -89,9 +89,9 @@ class Keeper:
         return run(asked())
 
 
-@pytest.fixture
-def keeper(redis_url: str, namespace: str) -> Keeper:
-    return Keeper(redis_url, namespace)
+@pytest.fixture(params=["redis_url", "redis_cluster_url"])
+def keeper(request: pytest.FixtureRequest, namespace: str) -> Keeper:
+    return Keeper(request.getfixturevalue(request.param), namespace)
 
 
 def customer(customer_id: str = "C-1", **changed: object) -> CustomerState:

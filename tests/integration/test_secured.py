@@ -16,9 +16,14 @@ from typing import Any, NamedTuple
 
 import psutil
 import pytest
+import redis
 
 from streams.adapters.access import ROLES
 from streams.adapters.kafka.names import Names
+from streams.adapters.redis.keys import Keys
+from streams.adapters.redis.store import RedisStateStore, connect
+from streams.errors import Denied
+from streams.ports import StoreWrite
 from tests import servers
 from tests.command_line import Ran, run_command
 from tests.integration.deliver_rig import webhook_environment
@@ -407,6 +412,31 @@ def test_redis_commands_that_are_missing_end_the_process_and_are_named(
         said = last_words(run)
     assert "evalsha" in said
     assert "rfm-streams topics acl" in said
+
+
+@pytest.mark.parametrize("server", ["redis", "valkey"])
+def test_a_command_that_is_missing_within_a_script_is_a_refusal_too(
+    shop: Installation, redis_url: str, server: str
+) -> None:
+    user = shop.user("scripter")
+    rules = "reset on ~* +ping +evalsha +script|load +hget +hmget"
+    line = f"ACL SETUSER {user} {rules} '>{password_of(user)}'"
+    if server == "redis":
+        shop.store.run(line)
+        url = shop.store.url(user, password_of(user))
+    else:
+        with redis.Redis.from_url(redis_url) as client:
+            client.acl_setuser(
+                user,
+                enabled=True,
+                keys=["*"],
+                passwords=[f"+{password_of(user)}"],
+                commands=["+ping", "+evalsha", "+script|load", "+hget", "+hmget"],
+            )
+        url = redis_url.replace("//", f"//{user}:{password_of(user)}@")
+    store = RedisStateStore(connect(url), Keys(shop.namespace), shop.namespace)
+    with pytest.raises(Denied, match="rfm-streams topics acl"):
+        store.apply(StoreWrite(7, 0, 1, [("C-1", b"x")], [], b"record", None))
 
 
 def test_first_rules_that_nobody_journaled_are_asked_for(

@@ -235,6 +235,9 @@ def test_commands_tell_no_secret(environment: dict[str, str], arguments: list[st
     [
         {"RFM_REDIS_URL": "redis://shop:hush-redis@127.0.0.1:{port}/0"},
         {"RFM_REDIS_URL": "redis://shop:hush-more@{redis}"},
+        {"RFM_REDIS_URL": "redis+cluster://shop:hush-redis@127.0.0.1:{port},127.0.0.1:{port}"},
+        {"RFM_REDIS_URL": "redis+cluster://shop:hush-more@{redis}"},
+        {"RFM_REDIS_URL": "redis+cluster://shop:hush-redis@127.0.0.1:port"},
         {"RFM_REDIS_URL": "hush-redis://nonsense"},
         {"RFM_REDIS_URL": "redis://shop:hush-redis@127.0.0.1:port/0"},
         {"RFM_KAFKA": '{"ssl.key.password": "hush-more", "no.such.setting": "hush-kafka"}'},

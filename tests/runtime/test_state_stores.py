@@ -1,4 +1,4 @@
-"""One behaviour for every `StateStore`: in memory and in a real Redis."""
+"""One behaviour for every `StateStore`: in memory, in a real Redis and in a real Redis Cluster."""
 
 from collections.abc import Callable, Iterator
 
@@ -14,7 +14,7 @@ from streams.ports import Outcome, PositionChanged, StateStore, StoreWrite
 Opens = Callable[[str], StateStore]
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis_url", "redis_cluster_url"])
 def opens(request: pytest.FixtureRequest) -> Iterator[Opens]:
     if request.param == "memory":
         shared = MemoryStateStore("g1")
@@ -26,7 +26,7 @@ def opens(request: pytest.FixtureRequest) -> Iterator[Opens]:
 
         yield in_memory
         return
-    client = connect(request.getfixturevalue("redis_url"))
+    client = connect(request.getfixturevalue(request.param))
     keys = Keys(request.getfixturevalue("namespace"))
     yield lambda generation: RedisStateStore(client, keys, generation)
     for partition in range(2):

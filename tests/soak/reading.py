@@ -7,13 +7,13 @@ from types import TracebackType
 from typing import Any, Self
 
 import msgspec
-import redis
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from schemas.topics import TOPICS
 from streams.adapters.kafka.config import reader_config
 from streams.adapters.redis.keys import Keys
+from streams.adapters.redis.store import connect
 from streams.bootstrap import build_store, names_of
 from streams.codec.journal import decode_input
 from streams.codec.partition import decode_partition
@@ -286,7 +286,7 @@ class Reading:
 def read_store(settings: Settings) -> dict[int, Share]:
     """What Redis holds; the sorted sets of timers are read by themselves."""
     store, keys = build_store(settings), Keys(settings.namespace)
-    client = redis.Redis.from_url(settings.redis_url.get_secret_value())
+    client = connect(settings.redis_url.get_secret_value())
     shares = {}
     for number in range(settings.partitions):
         position = store.position(number)

@@ -11,7 +11,9 @@ from confluent_kafka import murmur2
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from streams.adapters.redis.cluster import connect_async_cluster, is_cluster
 from streams.adapters.redis.keys import Keys
+from streams.adapters.redis.scripts import LOOK_UP, AsyncClient
 from streams.adapters.redis.store import mapped
 from streams.codec.partition import PartitionRecord, decode_partition, decode_rules
 from streams.codec.state import decode_state
@@ -25,10 +27,17 @@ from streams.ports import check_generation
 
 # Thousands of actions may ask at once; as many connections would be a load of their own.
 MAX_CONNECTIONS = 16
+# Each learns by itself where everything is, which takes it some 50 ms, and has one connection per node.
+CLUSTER_CLIENTS = 4
 
 
-def connect_async(url: str, *, timeout_s: float = 5.0) -> redis.asyncio.Redis:
-    """A client for one event loop that answers or fails within `timeout_s` of its turn."""
+def connect_async(url: str, *, timeout_s: float = 5.0) -> AsyncClient:
+    """A client for one event loop that answers or fails within `timeout_s` of its turn.
+
+    Raises ValueError where the URL is none.
+    """
+    if is_cluster(url):
+        return connect_async_cluster(url, timeout_s, CLUSTER_CLIENTS)
     pool = redis.asyncio.BlockingConnectionPool.from_url(
         url,
         max_connections=MAX_CONNECTIONS,
@@ -44,9 +53,7 @@ def connect_async(url: str, *, timeout_s: float = 5.0) -> redis.asyncio.Redis:
 class RedisRecipients:
     """Recipients of one journal."""
 
-    def __init__(
-        self, client: redis.asyncio.Redis, keys: Keys, generation: str, partitions: int
-    ) -> None:
+    def __init__(self, client: AsyncClient, keys: Keys, generation: str, partitions: int) -> None:
         self._client = client
         self._keys = keys
         self._generation = generation
@@ -70,10 +77,9 @@ class RedisRecipients:
         partition = murmur2(customer_id.encode(), self._partitions)
         keys = self._keys.partition(partition)
         with mapped():
-            async with self._client.pipeline(transaction=True) as both:
-                both.hmget(keys.position, ["generation", "partition"])
-                both.hget(keys.customers, customer_id)
-                found: Any = await both.execute()
+            # Both of one instant. A script, because MULTI of redis-py's cluster client runs an event
+            # loop of its own for each command.
+            found: Any = await LOOK_UP.run_async(self._client, keys, [customer_id])
         (generation, record), value = found
         if generation is None or record is None:
             raise Transient(f"partition {partition} of Redis is being rebuilt, or empty")
@@ -90,7 +96,9 @@ class RedisRecipients:
         if rules is not None and rules.version == standing.rules_version:
             return rules
         with mapped():
-            value: Any = await self._client.hget(self._keys.partition(partition).position, "rules")
+            value = await self._client.execute_command(
+                "HGET", self._keys.partition(partition).position, "rules"
+            )
         if value is None:
             raise Transient(f"partition {partition} of Redis has no rules yet")
         record = decode_rules(value)
