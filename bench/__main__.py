@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,12 @@ from bench.campaigns import COUNTS, write_campaigns
 from bench.latency import measure_latency
 from bench.load import Load, publish_flat_out
 from bench.peers.run import PEERS, fetch_tallies, prepare, run_peer
+from bench.rebalancing import DECIDERS, measure_rebalancing
+from bench.rebalancing import PARTITIONS as MANY_PARTITIONS
 from bench.sweep import measure_sweep
 from streams.adapters.embedded import EmbeddedKafka, EmbeddedRedis
 from streams.bootstrap import ensure_rules, ensure_topics, names_of
+from streams.repartition.moving import Repartition
 from streams.settings import Settings, load_settings
 
 PARTITIONS = 4
@@ -112,6 +116,65 @@ class Bench:
                 f"{result.changes} changes",
             )
         )
+
+    def rebalancing(self) -> None:
+        """Event to segment change while workers join, leave, are restarted and die."""
+        settings = self._installation("r", partitions=MANY_PARTITIONS)
+        self._say(f"{DECIDERS} deciders at {RATE} events/s, {MANY_PARTITIONS} partitions")
+
+        def start(role: str, name: str) -> "subprocess.Popen[bytes]":
+            # Whoever is started as the fourth gives its share away when it is stopped; the others
+            # come back under their names.
+            environment = {
+                **self._environment(settings),
+                "RFM_INSTANCE": name,
+                "RFM_LEAVE_ON_STOP": "true" if name == "d" else "false",
+            }
+            return subprocess.Popen(
+                [str(_COMMAND), "run", role], env=environment, stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+
+        for phase in measure_rebalancing(settings, RATE, start, self._say):
+            self.rows.append(
+                (
+                    f"event to segment change at {RATE}/s, {DECIDERS} deciders: {phase.name}",
+                    f"p50 {phase.p50_ms:.0f} ms, p99 {phase.p99_ms:.0f} ms",
+                    f"worst {phase.worst_ms:.0f} ms, {phase.changes} changes",
+                )
+            )
+
+    def repartition(self, customers: int) -> None:
+        """Everybody into twice as many partitions, and taken in there by one decider."""
+        settings = self._installation("n")
+        topic = names_of(settings).topic("shop.orders")
+        load = Load(events=customers, customers=customers, seed=17, in_turn=True)
+        publish_flat_out(self._kafka.bootstrap_servers, topic, load, _now_ms())
+        others = {**self._environment(settings), "RFM_LEAVE_ON_STOP": "true"}
+        # Each partition's journal begins with the rules, and that of the next generation likewise.
+        for side, records in (("intake", customers), ("decide", customers + PARTITIONS)):
+            self._side(settings, side, "--events", str(records), environment=others)
+        self._say(f"repartition of {customers} customers")
+        began_s = time.perf_counter()
+        with closing(Repartition(settings, 2 * PARTITIONS)) as repartition:
+            repartition.run()
+        seconds = time.perf_counter() - began_s
+        moved = settings.model_copy(update={"generation": 2, "partitions": 2 * PARTITIONS})
+        others = {**self._environment(moved), "RFM_GENERATION": "2"}
+        everybody = str(customers + 2 * PARTITIONS)
+        taken = self._side(moved, "decide", "--events", everybody, environment=others)
+        self.rows += [
+            (
+                f"repartition, {PARTITIONS} to {2 * PARTITIONS} partitions",
+                f"{customers / seconds:,.0f} customers/s",
+                f"{customers} customers in {seconds:.1f} s, checks included",
+            ),
+            (
+                "decide takes in those who were moved, one process",
+                f"{taken['events_per_s']:,.0f} customers/s",
+                f"{taken['resident_mb']:.0f} MB",
+            ),
+        ]
 
     def memory(self) -> None:
         """Redis bytes for a customer with five orders, timers included."""
@@ -239,7 +302,9 @@ class Bench:
             ratio = f"decide is {ours['decide'] / rate:.2f} times that"
             self.rows.append((f"{peer}: count, sum, last date", f"{rate:,.0f} events/s", ratio))
 
-    def _installation(self, namespace: str, schemes: str = "rfm", **others: Any) -> Settings:
+    def _installation(
+        self, namespace: str, schemes: str = "rfm", partitions: int = PARTITIONS, **others: Any
+    ) -> Settings:
         # By default what the peers do is compared with the one scheme that is always there.
         settings = load_settings(
             **others,
@@ -247,7 +312,7 @@ class Bench:
             schemes=schemes,
             kafka_bootstrap_servers=self._kafka.bootstrap_servers,
             redis_url=self._redis.url,
-            partitions=PARTITIONS,
+            partitions=partitions,
             metrics_port=0,
         )
         ensure_topics(settings)
@@ -260,22 +325,26 @@ class Bench:
             "RFM_NAMESPACE": settings.namespace,
             "RFM_KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
             "RFM_REDIS_URL": settings.redis_url.get_secret_value(),
-            "RFM_PARTITIONS": str(PARTITIONS),
+            "RFM_PARTITIONS": str(settings.partitions),
             "RFM_SCHEMES": settings.schemes,
             "RFM_METRICS_PORT": "0",
         }
 
-    def _start(self, settings: Settings, *arguments: str) -> "subprocess.Popen[bytes]":
+    def _start(
+        self, settings: Settings, *arguments: str, environment: dict[str, str] | None = None
+    ) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
             [sys.executable, "-m", "bench.sides", *arguments],
-            env=self._environment(settings),
+            env=environment or self._environment(settings),
             stdout=subprocess.PIPE,
             cwd=Path(__file__).resolve().parent.parent,
         )
 
-    def _side(self, settings: Settings, *arguments: str) -> dict[str, Any]:
+    def _side(
+        self, settings: Settings, *arguments: str, environment: dict[str, str] | None = None
+    ) -> dict[str, Any]:
         self._say(" ".join(arguments))
-        process = self._start(settings, *arguments)
+        process = self._start(settings, *arguments, environment=environment)
         out, _ = process.communicate()
         if process.returncode:
             sys.exit(f"{arguments[0]} ended with {process.returncode}")
@@ -313,6 +382,8 @@ def main() -> None:
         ours = bench.throughput(given.events)
         bench.end_to_end(given.events)
         bench.latency(given.latency_seconds)
+        bench.rebalancing()
+        bench.repartition(CUSTOMERS)
         bench.schemes(given.events, Path(folder) / "schemes")
         bench.campaigns(given.events, Path(folder) / "campaigns")
         if given.sweep_customers:

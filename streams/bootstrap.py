@@ -81,7 +81,7 @@ def build_decider(
     base, names = settings.kafka_config(), names_of(settings)
     store = build_store(settings)
     store.check()
-    log = KafkaJournalLog(base, names, instance)
+    log = KafkaJournalLog(base, names, instance, leaves=settings.leave_on_stop)
     state_log = KafkaStateLog(base, names.topic("rfm.state"))
     cycle = Cycle(log, state_log, store, SystemClock(), measures, cycle_settings(settings), observe)
     return Decider(cycle, log, state_log, store)
@@ -132,12 +132,12 @@ def ensure_rules(settings: Settings) -> RulesRecord:
     # Fenced: another process journaled the first rules at the same moment, and they are there now.
     for attempt in stamina.retry_context(on=(Transient, Fenced), attempts=20, timeout=30.0):
         with attempt:
-            record = log.load() or _journal_first(log, text, settings)
+            record = _journaled(log, text, settings)
     check_base_currency(record, text)
     return record
 
 
-def _journal_first(log: KafkaRulesLog, text: str, settings: Settings) -> RulesRecord:
+def _journaled(log: KafkaRulesLog, text: str, settings: Settings) -> RulesRecord:
     try:
         return log.ensure(text, rules_time_ms(settings))
     except Denied as error:

@@ -66,7 +66,9 @@ class Settings(BaseSettings):
         SecretStr("redis://localhost:6379/0"),
         description="Redis, redis:// or rediss://; a cluster as redis+cluster://host:port,host:port.",
     )
-    partitions: int = Field(6, ge=1, le=1000, description="Journal partitions; fixed once created.")
+    partitions: int = Field(
+        6, ge=1, le=1000, description="Journal partitions; others by `rfm-streams repartition`."
+    )
     replication_factor: int = Field(1, ge=1, le=9, description="Copies of each partition.")
     clock: Literal["wall", "event"] = Field(
         "wall", description="wall: time is now. event: time is what the events say (loads, demo)."
@@ -264,6 +266,11 @@ class Settings(BaseSettings):
     )
     delivery_file: Path | None = Field(
         None, description="Where the transport file appends what it would send, personal data too."
+    )
+    leave_on_stop: bool = Field(
+        default=False,
+        description="Give partitions of intake and decide to the others at once when stopping: for "
+        "workers that come and go. Off, a restart within 10 s moves none.",
     )
     shutdown_timeout_s: float = Field(
         10.0, gt=0, description="After this a stopping process ends the hard way, which is safe."

@@ -194,6 +194,8 @@ ROLES: Final[tuple[Role, ...]] = (
     ),
 )
 ROLE_BY_NAME: Final[dict[str, Role]] = {role.name: role for role in ROLES}
+# It works on topics and groups of two generations at once, while nothing else runs.
+COMMANDS_OF_ADMINISTRATORS: Final = ("repartition",)
 # They ask neither server, or bring servers of their own.
 COMMANDS_WITHOUT_LOGIN: Final = (
     "demo", "replay", "backtest", "schemas export", "check-settings", "topics acl",

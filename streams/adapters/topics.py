@@ -24,11 +24,16 @@ LEADER_POLL_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class WantedTopic:
-    """One topic as it should be on the broker: its name there, partitions and settings."""
+    """One topic as it should be on the broker: its name there, partitions and settings.
+
+    `may_have_others`: any number of partitions will do where it exists. Intake reads public topics
+    however they are cut, and what we publish is keyed by customer.
+    """
 
     name: str
     partitions: int
     config: Mapping[str, str]
+    may_have_others: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,12 @@ def plan_topics(
         )
         raise UsageError(message)
     return tuple(
-        WantedTopic(physical_name(topic, namespace, generation), counts[topic.name], topic.config())
+        WantedTopic(
+            physical_name(topic, namespace, generation),
+            counts[topic.name],
+            topic.config(),
+            may_have_others=topic.role in ("public", "output"),
+        )
         for topic in TOPICS
     )
 
@@ -138,13 +148,12 @@ def describe_topics(
 
 
 def _require_partitions(want: WantedTopic, found: TopicDescription) -> None:
-    if found.partitions in {0, want.partitions}:
+    if want.may_have_others or found.partitions in {0, want.partitions}:
         return
     message = (
         f"topic {want.name} has {found.partitions} partitions, {want.partitions} are wanted. "
-        "A topic's partitions cannot be changed without moving customers to other partitions: "
-        f"set the number of partitions to {found.partitions}, or start a new generation or "
-        "namespace"
+        "More or fewer partitions are a new generation, into which customers are moved: set "
+        f"RFM_PARTITIONS to {found.partitions}, then see `rfm-streams repartition --help`"
     )
     raise UsageError(message)
 
@@ -244,7 +253,7 @@ def _describe(admin: AdminClient, wanted: tuple[WantedTopic, ...]) -> tuple[Topi
 def _compare(
     want: WantedTopic, partitions: int, config: Mapping[str, str]
 ) -> tuple[Difference, ...]:
-    pairs = [("partitions", str(want.partitions), str(partitions))]
+    pairs = [] if want.may_have_others else [("partitions", str(want.partitions), str(partitions))]
     pairs += [(name, value, config.get(name, "")) for name, value in want.config.items()]
     return tuple(
         Difference(want.name, name, value, found) for name, value, found in pairs if value != found

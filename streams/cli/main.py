@@ -68,6 +68,7 @@ def build_app() -> "typer.Typer":
         export,
         publish,
         redis_states,
+        repartition,
         replay,
         rules,
         run,
@@ -130,6 +131,7 @@ def build_app() -> "typer.Typer":
         topics,
         rules,
         redis_states,
+        repartition,
         schemas_export,
         check_settings,
     ):

@@ -31,6 +31,8 @@ KINDS: dict[int, type[inputs.Input]] = {
     36: inputs.Sweep,
     37: inputs.ProductsTaken,
     38: inputs.CampaignPaused,
+    39: inputs.GenerationBegun,
+    40: inputs.CustomerMoved,
 }
 EVENT_TYPES: dict[type, str] = {
     inputs.OrderPlaced: "order.placed",
@@ -52,6 +54,8 @@ EVENT_TYPES: dict[type, str] = {
     inputs.Sweep: "sweep",
     inputs.ProductsTaken: "products.taken",
     inputs.CampaignPaused: "campaign.paused",
+    inputs.GenerationBegun: "generation.begun",
+    inputs.CustomerMoved: "customer.moved",
 }
 _prefixes = {kind: bytes([number]) for number, kind in KINDS.items()}
 _decoders = {number: msgspec.msgpack.Decoder(kind).decode for number, kind in KINDS.items()}

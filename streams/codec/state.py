@@ -1,10 +1,11 @@
 """Customer states as bytes: one msgpack array, its first element the version of the layout.
 
 Written by position, so fields are only ever added at the end, with a new version; older versions
-are brought up to date on reading, newer ones stop the worker.
+are brought up to date on reading (`UPCASTS`), newer ones stop the worker.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -30,6 +31,12 @@ from streams.core.state import (
 from streams.errors import BrokenInvariant
 
 VERSION = 1
+
+# A state of one version as the version behind it has it: the array without the version itself, fields
+# added at its end. What `Head` reads stands at the front in every version. One step for each version
+# there ever was: states are read for as long as customers stay away, and are written in the present
+# version when they next change. tests/contract/test_state_versions.py has bytes of each.
+UPCASTS: dict[int, Callable[[list[Any]], list[Any]]] = {}
 
 
 class _FoldedRecord(NamedTuple):
@@ -127,13 +134,11 @@ def encode_state(state: CustomerState) -> bytes:
 
 
 def decode_state(customer_id: str, value: bytes) -> CustomerState:
-    """The state of a customer; raises `BrokenInvariant` where the bytes are of another version."""
-    try:
-        record = _decode(value)
-    except msgspec.DecodeError as error:
-        raise _unreadable(str(error)) from error
-    if record.version != VERSION:
-        raise _unreadable(f"it has version {record.version}")
+    """The state of a customer, brought up to date.
+
+    Raises `BrokenInvariant` where the bytes are of a newer version, or of none that is known.
+    """
+    record = _read(value)
     folded = record.folded
     return CustomerState(
         customer_id=customer_id,
@@ -173,9 +178,43 @@ def decode_head(value: bytes) -> Head:
         head = _decode_head(value)
     except msgspec.DecodeError as error:
         raise _unreadable(str(error)) from error
-    if head.version != VERSION:
-        raise _unreadable(f"it has version {head.version}")
+    _require_known(head.version)
     return head
+
+
+def _read(value: bytes) -> _StateRecord:
+    try:
+        record = _decode(value)
+    except msgspec.DecodeError:
+        # Another length, most likely: of another version, or of none.
+        pass
+    else:
+        if record.version == VERSION:
+            return record
+    try:
+        return _decode(_upcast(value))
+    except (msgspec.DecodeError, TypeError) as error:
+        raise _unreadable(str(error)) from error
+
+
+def _upcast(value: bytes) -> bytes:
+    """Bytes of the present version, from those of an older one."""
+    version, *fields = msgspec.msgpack.decode(value)
+    _require_known(version)
+    for step in range(version, VERSION):
+        fields = UPCASTS[step](fields)
+    return _encode((VERSION, *fields))
+
+
+def _require_known(version: int) -> None:
+    if version > VERSION:
+        raise BrokenInvariant(
+            f"the stored state of a customer has version {version}, this release reads up to "
+            f"{VERSION}: a newer release wrote it, and only that one or a later one can go on. Start "
+            "that release again"
+        )
+    if any(step not in UPCASTS for step in range(version, VERSION)):
+        raise _unreadable(f"it has version {version}")
 
 
 def _unreadable(why: str) -> BrokenInvariant:

@@ -229,6 +229,38 @@ class CampaignPaused:
     partition: int
 
 
+@dataclass(slots=True, kw_only=True)
+class GenerationBegun:
+    """The first record of a partition that was filled from another generation of the journal.
+
+    `received_at_ms` is the greatest time of the partitions before. Rules, snapshot, `limits_number`,
+    `swept` (rules version, number of the limits), `census_at_ms` and the latest snapshot that was told
+    stand as they stood there; `counts` and `paused` are this partition's share of the guards. The
+    customers follow, each as a `CustomerMoved`.
+    """
+
+    received_at_ms: int
+    rules_version: int
+    rules: str
+    rules_applied_ms: int
+    snapshot: Snapshot | None = None
+    limits_number: int = 0
+    swept: tuple[int, int] = (0, 0)
+    census_at_ms: int = 0
+    told_snapshot: tuple[int, int] = (0, -1)
+    counts: dict[str, dict[int, int]] = field(default_factory=dict)
+    paused: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
+class CustomerMoved:
+    """A customer as another generation left them; `state` as streams/codec/state.py writes it."""
+
+    received_at_ms: int
+    customer_id: str
+    state: bytes
+
+
 Input = (
     CustomerEvent
     | Tick
@@ -238,4 +270,6 @@ Input = (
     | SnapshotTaken
     | Sweep
     | CampaignPaused
+    | GenerationBegun
+    | CustomerMoved
 )

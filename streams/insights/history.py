@@ -7,12 +7,15 @@ first invariant they are those that were published, with the same ids.
 from dataclasses import dataclass, field, replace
 
 from streams.codec.journal import EVENT_TYPES
+from streams.codec.state import decode_state
 from streams.core import machine
 from streams.core.campaigns.definition import Campaign
 from streams.core.campaigns.guard import Guard
 from streams.core.inputs import (
     CampaignPaused,
     CustomerEvent,
+    CustomerMoved,
+    GenerationBegun,
     Input,
     RulesApplied,
     SnapshotTaken,
@@ -27,6 +30,7 @@ from streams.insights.customers import Standing, standing_at
 from streams.insights.deciding_rules import DecidingRules
 
 PAUSED = "campaign.paused"
+MOVED = "customer.moved"
 
 
 @dataclass(slots=True)
@@ -102,6 +106,10 @@ class HistoryFold:
             entries += self._sweep(offset)
         elif isinstance(record, CampaignPaused):
             entries += self._pause(offset, record)
+        elif isinstance(record, GenerationBegun):
+            self._begin_generation(record)
+        elif isinstance(record, CustomerMoved) and record.customer_id == self.customer_id:
+            entries.append(self._take_moved(offset, record))
         return [self._noted(entry) for entry in entries]
 
     def _noted(self, entry: Entry) -> Entry:
@@ -138,6 +146,23 @@ class HistoryFold:
             rules = replace(rules.under(known.snapshot), limits_number=known.limits_number)
         self.rules = rules
         self.deciding.take(record)
+
+    def _begin_generation(self, record: GenerationBegun) -> None:
+        rules = compile_rules(record.rules, record.rules_version, record.rules_applied_ms)
+        self.rules = replace(rules.under(record.snapshot), limits_number=record.limits_number)
+        self._guard.paused = dict(record.paused)
+        applied_ms = record.received_at_ms
+        self.deciding.take(
+            RulesApplied(
+                received_at_ms=applied_ms, version=record.rules_version, rules=record.rules
+            )
+        )
+
+    def _take_moved(self, offset: int, record: CustomerMoved) -> Entry:
+        state = self.state = decode_state(record.customer_id, record.state)
+        standing = standing_at(state, self._rules(), self.time_ms)
+        note = "moved here whole; what was before is told under the RFM_GENERATION before this one"
+        return Entry(offset, self.time_ms, self.time_ms, None, MOVED, note, standing)
 
     def _sweep(self, offset: int) -> list[Entry]:
         """Decide the customer anew under moved limits or changed rules, as the journal says."""

@@ -47,7 +47,10 @@ def build_intake(
         EventClock(converter, settings.partitions) if is_event_clock else WallClock(converter)
     )
     log = KafkaIntakeLog(
-        settings.kafka_config(), names_of(settings), EVENT_INSTANCE if is_event_clock else instance
+        settings.kafka_config(),
+        names_of(settings),
+        EVENT_INSTANCE if is_event_clock else instance,
+        leaves=settings.leave_on_stop,
     )
     cycle = IntakeCycle(log, timing, SystemClock(), measures, intake_settings(settings), observe)
     return Intake(cycle, log)

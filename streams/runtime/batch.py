@@ -7,12 +7,15 @@ adopted after the commit or dropped.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from streams.codec.state import decode_state
 from streams.core import machine
 from streams.core.campaigns.guard import Guard
 from streams.core.inputs import (
     CampaignPaused,
     CensusTaken,
     CustomerEvent,
+    CustomerMoved,
+    GenerationBegun,
     Input,
     ProductsTaken,
     RulesApplied,
@@ -148,6 +151,10 @@ class BatchDecider:
                 self._sweep(record)
             case CampaignPaused():
                 decided.guard.pause(record.campaign, record.release)
+            case GenerationBegun():
+                self._begin_generation(record)
+            case CustomerMoved():
+                self._take_moved(record)
             case _:
                 raise TypeError(f"no rule for {type(record).__name__}")
 
@@ -289,6 +296,39 @@ class BatchDecider:
         ]
         decided.guard.tripped.clear()
 
+    def _begin_generation(self, record: GenerationBegun) -> None:
+        """Stand where the partitions of the generation before stood."""
+        decided = self._decided
+        if decided.rules is not None:
+            raise BrokenInvariant(
+                "this partition of the journal begins twice: it was filled while it lived. Go back to "
+                "the generation before (RFM_GENERATION), and let `rfm-streams repartition` fill one "
+                "that nobody used"
+            )
+        try:
+            rules = compile_rules(record.rules, record.rules_version, record.rules_applied_ms)
+        except RulesError as error:
+            raise _unknown_rules(error) from error
+        decided.rules = replace(rules.under(record.snapshot), limits_number=record.limits_number)
+        decided.rules_record = RulesApplied(
+            received_at_ms=record.received_at_ms,
+            version=record.rules_version,
+            rules=record.rules,
+        )
+        decided.snapshot_record = record.snapshot
+        decided.swept = record.swept
+        decided.counting.told_ms = record.census_at_ms or None
+        decided.counting.latest = record.told_snapshot
+        decided.guard.counts = {name: dict(parts) for name, parts in record.counts.items()}
+        decided.guard.paused = dict(record.paused)
+
+    def _take_moved(self, record: CustomerMoved) -> None:
+        """Take in a customer of the generation before, as they stood there."""
+        state = decode_state(record.customer_id, record.state)
+        self._decided.working[record.customer_id] = state
+        self._decided.guard.customers += 1
+        self._keep(state, [], None, None)
+
     def _take_rules(self, record: RulesApplied) -> None:
         decided = self._decided
         if decided.rules is not None and record.version <= decided.rules.version:
@@ -297,10 +337,7 @@ class BatchDecider:
         try:
             rules = compile_rules(record.rules, record.version, decided.time_ms)
         except RulesError as error:
-            raise BrokenInvariant(
-                f"the journaled rules cannot be decided by ({error}); a newer release may have "
-                "written them: run that release"
-            ) from error
+            raise _unknown_rules(error) from error
         if known is None:
             # Nobody was decided by other rules, and nothing was to be counted before.
             decided.swept = (rules.version, 0)
@@ -330,3 +367,10 @@ class BatchDecider:
                 "`rfm-streams run`; journal the rules with `rfm-streams rules apply` first"
             )
         return self._decided.rules
+
+
+def _unknown_rules(error: RulesError) -> BrokenInvariant:
+    return BrokenInvariant(
+        f"the journaled rules cannot be decided by ({error}); a newer release may have written them: "
+        "run that release"
+    )

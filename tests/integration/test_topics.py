@@ -63,12 +63,22 @@ def test_a_next_generation_shares_the_public_topics(admin: AdminClient, namespac
 def test_another_partition_count_is_refused_before_anything_is_created(
     admin: AdminClient, namespace: str
 ) -> None:
-    orders = f"{namespace}.shop.orders"
-    create_by_hand(admin, NewTopic(orders, 3, 1))
+    journal = f"{namespace}.rfm.journal.g1"
+    create_by_hand(admin, NewTopic(journal, 3, 1))
     with pytest.raises(UsageError, match=r"has 3 partitions, 2 are wanted.*to 3"):
         create_topics(admin, namespace, 1, partitions=FEW)
     descriptions = describe_topics(admin, namespace, 1, partitions=FEW)
-    assert [each.name for each in descriptions if each.partitions] == [orders]
+    assert [each.name for each in descriptions if each.partitions] == [journal]
+
+
+def test_public_topics_may_have_any_number_of_partitions(
+    admin: AdminClient, namespace: str
+) -> None:
+    orders = f"{namespace}.shop.orders"
+    create_by_hand(admin, NewTopic(orders, 3, 1, config=dict(plan_topics("", 1)[0].config)))
+    report = create_topics(admin, namespace, 1, partitions=FEW)
+    assert orders in report.existing
+    assert report.mismatched == ()
 
 
 def test_a_setting_that_differs_is_reported_and_left_alone(

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field, replace
 
 from streams.codec.journal import EVENT_TYPES, decode_input
 from streams.codec.outputs import Message, OutputEncoder
-from streams.codec.state import encode_state
+from streams.codec.state import decode_state, encode_state
 from streams.core import machine
 from streams.core.inputs import (
     CustomerEvent,
+    CustomerMoved,
+    GenerationBegun,
     Input,
     RulesApplied,
     SnapshotTaken,
@@ -63,6 +65,13 @@ class Folded:
         self.time_ms = now_ms
         if isinstance(record, RulesApplied):
             self._take_rules(record)
+        elif isinstance(record, GenerationBegun):
+            rules = compile_rules(record.rules, record.rules_version, record.rules_applied_ms)
+            under = rules.under(record.snapshot)
+            self.rules = replace(under, limits_number=record.limits_number)
+            self.told_ms = record.census_at_ms
+        elif isinstance(record, CustomerMoved):
+            self.states[record.customer_id] = decode_state(record.customer_id, record.state)
         elif isinstance(record, SnapshotTaken):
             assert self.rules is not None
             if record.snapshot.number > self.rules.snapshot_number:

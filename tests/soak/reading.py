@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -46,9 +46,11 @@ _EOF = KafkaError._PARTITION_EOF
 class Tail:
     """Reads one topic from its beginning, committed records only, as far as it goes each time."""
 
-    def __init__(self, settings: Settings, logical: str, partitions: int) -> None:
+    def __init__(self, settings: Settings, logical: str) -> None:
         self._topic = names_of(settings).topic(logical)
         self._consumer = Consumer(reader_config(settings.kafka_config()))
+        found = self._consumer.list_topics(self._topic, timeout=_TIMEOUT_S)
+        partitions = len(found.topics[self._topic].partitions)
         self._position = dict.fromkeys(range(partitions), 0)
         self.records: dict[int, list[Message]] = {number: [] for number in range(partitions)}
         self._consumer.assign([TopicPartition(self._topic, n, 0) for n in range(partitions)])
@@ -95,7 +97,7 @@ class Reading:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._journal = Tail(settings, JOURNAL, settings.partitions)
+        self._journal = Tail(settings, JOURNAL)
         self._groups = {
             role: Consumer(
                 {
@@ -173,7 +175,8 @@ class Reading:
     def _left_by_intake(self) -> str | None:
         for logical in PUBLIC_TOPICS:
             topic = names_of(self._settings).topic(logical)
-            count = self._settings.partitions
+            described = self._groups["intake"].list_topics(topic, timeout=_TIMEOUT_S)
+            count = len(described.topics[topic].partitions)
             committed = self._committed("intake", topic, count)
             for number in range(count):
                 end = self._journal._consumer.get_watermark_offsets(
@@ -183,18 +186,30 @@ class Reading:
                     return f"{logical} partition {number} is taken in up to {committed[number]} of {end}"
         return None
 
-    def complaints(self, published: Counter[str] | None = None) -> list[str]:
-        """Everything in which this run differs from the oracle's; call when nothing runs.
-
-        `published` are the event ids sent to public topics, with their counts.
-        """
-        settings = self._settings
+    def journal(self) -> dict[int, list[JournalRecord]]:
+        """The whole journal by partition."""
         self._journal.catch_up()
-        journal = {
+        return {
             number: [JournalRecord(one.offset() or 0, one.value() or b"") for one in records]
             for number, records in self._journal.records.items()
         }
+
+    def complaints(
+        self,
+        published: Counter[str] | None = None,
+        before: Mapping[int, Sequence[JournalRecord]] | None = None,
+    ) -> list[str]:
+        """Everything in which this run differs from the oracle's; call when nothing runs.
+
+        `published` are the event ids sent to public topics, with their counts; `before` is the
+        journal of the generation from which everybody was moved into this one.
+        """
+        settings = self._settings
+        journal = self.journal()
         wanted = fold(journal)
+        if before is not None:
+            for topic, earlier in fold(before).said.items():
+                wanted.said[topic] = earlier + wanted.said[topic]
         said = {topic: self._read_said(topic) for topic in OUTPUT_TOPICS}
         found = compare(wanted, said)
         counted = counted_in(journal)
@@ -212,7 +227,11 @@ class Reading:
             twice = (standing - published).total()
             print(f"{twice} events stand in the public topics more often than they were sent")
             found += [f"sent event lost: {one}" for one in (published - standing).elements()]
-            found += compare_counts("published event", standing, taken_in(journal.values()))
+            found += compare_counts(
+                "published event",
+                standing,
+                taken_in([*journal.values(), *(before or {}).values()]),
+            )
             self._tell_repeated(standing)
         return found
 
@@ -275,7 +294,7 @@ class Reading:
         }
 
     def _read(self, logical: str) -> dict[int, list[Message]]:
-        tail = Tail(self._settings, logical, self._settings.partitions)
+        tail = Tail(self._settings, logical)
         try:
             tail.catch_up()
         finally:

@@ -16,10 +16,12 @@ from confluent_kafka import (
 from schemas.topics import TOPICS
 from streams.adapters.kafka.config import Config, consumer_config
 from streams.adapters.kafka.coverage import Coverage
+from streams.adapters.kafka.leaving import leave
 from streams.adapters.kafka.membership import is_fatal, is_taken_over
 from streams.adapters.kafka.names import Names
 from streams.adapters.kafka.parking import park
 from streams.adapters.kafka.refusals import failure_of, is_refusal
+from streams.adapters.kafka.rules_log import KafkaRulesLog
 from streams.adapters.kafka.transactions import TransactionalProducer
 from streams.errors import BrokenInvariant, Fenced, Transient, UsageError
 from streams.intake.ports import Outgoing, Position, Source, SourceRecord, SourcesPolled
@@ -45,20 +47,28 @@ _GONE: Final = {
 class KafkaIntakeLog:
     """The public topics and the journal of one installation, for the intake called `instance`."""
 
-    def __init__(self, base: Config, names: Names, instance: str) -> None:
+    def __init__(self, base: Config, names: Names, instance: str, *, leaves: bool = False) -> None:
         self._topics: dict[str, str] = {}
         self._names = names
+        self._rules_log = KafkaRulesLog(base, names, partitions=0)
+        self._must_check = False
         # The producer first: its start ends what an earlier life of this instance left open.
         self._producer = _IntakeProducer(base, names.transactional_id(ROLE, instance))
-        self._member = _SourceMember(base, names, f"{ROLE}-{instance}")
+        self._member = _SourceMember(base, names, f"{ROLE}-{instance}", leaves=leaves)
 
     def sources(self) -> frozenset[Source]:
         """Every partition of every public topic, as the broker said at the start."""
         return self._member.sources
 
     def poll(self, max_records: int, timeout_s: float) -> SourcesPolled:
-        """One poll of the public topics."""
-        return self._member.poll(max_records, timeout_s)
+        """One poll of the public topics; raises `UsageError` where this generation has moved."""
+        if self._must_check:
+            # As in `KafkaJournalLog.poll`: before anything is read.
+            self._rules_log.check_open()
+            self._must_check = False
+        polled = self._member.poll(max_records, timeout_s)
+        self._must_check = bool(polled.gained)
+        return polled
 
     def start(self, source: Source, offset: int | None) -> None:
         """Read from `offset` on; None is the oldest record."""
@@ -153,8 +163,9 @@ class _SourceMember:
     break since before the poll and that were started.
     """
 
-    def __init__(self, base: Config, names: Names, instance: str) -> None:
+    def __init__(self, base: Config, names: Names, instance: str, *, leaves: bool) -> None:
         self._group = names.group(ROLE)
+        self._leaves = leaves
         self._physical = {topic: names.topic(topic) for topic in PUBLIC_TOPICS}
         self._logical = {physical: topic for topic, physical in self._physical.items()}
         self._consumer = Consumer(
@@ -257,12 +268,14 @@ class _SourceMember:
         return TopicPartition(topic, partition, offset, where.note)
 
     def close(self) -> None:
-        """Leave; a static member keeps its place until the session times out.
+        """End; a static member keeps its place until the session times out, unless it `leaves`.
 
         A member that the group has shut out has nothing to leave, and its `close` would wait for
         ever for an answer to it.
         """
         if not self._is_shut_out:
+            if self._leaves:
+                leave(self._consumer, self._owned)
             self._consumer.close()
 
     def _forget(self, source: Source) -> None:

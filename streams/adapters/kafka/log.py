@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from streams.adapters.kafka.config import Config
 from streams.adapters.kafka.membership import GroupMember
 from streams.adapters.kafka.names import Names
+from streams.adapters.kafka.rules_log import KafkaRulesLog
 from streams.adapters.kafka.transactions import TransactionalProducer
 from streams.ports import Headers, Polled
 
@@ -14,18 +15,31 @@ ROLE = "decide"
 class KafkaJournalLog:
     """The journal of one installation, for the decider called `instance`."""
 
-    def __init__(self, base: Config, names: Names, instance: str) -> None:
+    def __init__(self, base: Config, names: Names, instance: str, *, leaves: bool = False) -> None:
         self._names = names
         self._topics: dict[str, str] = {}
+        self._rules_log = KafkaRulesLog(base, names, partitions=0)
+        self._must_check = False
         # The producer first: its start ends what an earlier life of this instance left open.
         self._producer = TransactionalProducer(base, names.transactional_id(ROLE, instance))
         self._member = GroupMember(
-            base, names.topic("rfm.journal"), names.group(ROLE), f"{ROLE}-{instance}"
+            base,
+            names.topic("rfm.journal"),
+            names.group(ROLE),
+            f"{ROLE}-{instance}",
+            leaves=leaves,
         )
 
     def poll(self, max_records: int, timeout_s: float) -> Polled:
-        """One poll of the journal."""
-        return self._member.poll(max_records, timeout_s)
+        """One poll of the journal; raises `UsageError` where this generation has moved."""
+        if self._must_check:
+            # Whoever moves a generation marks it first and looks for members then, so that one who
+            # joins behind that look sees the mark here, before it reads anything.
+            self._rules_log.check_open()
+            self._must_check = False
+        polled = self._member.poll(max_records, timeout_s)
+        self._must_check = bool(polled.gained)
+        return polled
 
     def start(self, partition: int, offset: int) -> None:
         """Read from `offset` on."""

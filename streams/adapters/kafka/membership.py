@@ -14,6 +14,7 @@ from confluent_kafka import (
 
 from streams.adapters.kafka.config import Config, consumer_config
 from streams.adapters.kafka.coverage import Coverage
+from streams.adapters.kafka.leaving import leave
 from streams.adapters.kafka.parking import park
 from streams.adapters.kafka.refusals import failure_of, is_refusal
 from streams.errors import BrokenInvariant, Fenced, Transient
@@ -47,9 +48,12 @@ def is_fatal(error: KafkaError) -> bool:
 class GroupMember:
     """One consumer of one topic."""
 
-    def __init__(self, base: Config, topic: str, group: str, instance: str) -> None:
+    def __init__(
+        self, base: Config, topic: str, group: str, instance: str, *, leaves: bool = False
+    ) -> None:
         self._topic = topic
         self._group = group
+        self._leaves = leaves
         self._consumer = Consumer(
             {
                 **consumer_config(base, group, instance),
@@ -152,7 +156,9 @@ class GroupMember:
         return found
 
     def close(self) -> None:
-        """Leave; a static member keeps its place until the session times out."""
+        """End; a static member keeps its place until the session times out, unless it `leaves`."""
+        if self._leaves:
+            leave(self._consumer, self._owned)
         self._consumer.close()
 
     def _subscribe(self) -> None:

@@ -1,10 +1,12 @@
 """The rules in force: journaled to every partition in one transaction, and kept in `rfm.rules`.
 
-One transactional id for all processes: whoever starts last fences the others, so that two versions
+Beside them stands what has become of this generation, see streams/codec/generations.py. One
+transactional id for all processes: whoever starts last fences the others, so that two versions
 of one number cannot both be journaled.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
@@ -12,14 +14,23 @@ from streams.adapters.kafka.config import Config, reader_config
 from streams.adapters.kafka.names import Names
 from streams.adapters.kafka.refusals import failure_of
 from streams.adapters.kafka.transactions import TransactionalProducer
+from streams.codec.generations import MARK_KEY, GenerationMark, decode_mark, require_open
 from streams.codec.journal import encode_input
 from streams.codec.partition import RULES_KEY, RulesRecord, decode_rules, encode_rules
 from streams.core.inputs import RulesApplied
 from streams.errors import Transient
 
 _TIMEOUT_S = 10.0
+RULES = "rfm.rules"
 # From the rules in force (None: none yet) to the text of those that follow.
 Change = Callable[[RulesRecord | None], str]
+
+
+class Standing(NamedTuple):
+    """What `rfm.rules` says: the rules in force and the mark of the generation, where there are any."""
+
+    rules: RulesRecord | None = None
+    mark: GenerationMark | None = None
 
 
 class KafkaRulesLog:
@@ -31,10 +42,18 @@ class KafkaRulesLog:
         self._partitions = partitions
 
     def load(self) -> RulesRecord | None:
-        """The latest journaled rules; None before the first."""
-        topic = self._names.topic("rfm.rules")
+        """The latest journaled rules; None before the first. Also of a generation that has moved."""
+        return self.read().rules
+
+    def check_open(self) -> None:
+        """Raise `UsageError` where life does not go on in this generation."""
+        self._read_open()
+
+    def read(self) -> Standing:
+        """Everything that stands in the topic, the latest of each."""
+        topic = self._names.topic(RULES)
         consumer = Consumer(reader_config(self._base))
-        found: RulesRecord | None = None
+        found = Standing()
         try:
             _, end = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=_TIMEOUT_S)
             consumer.assign([TopicPartition(topic, 0, 0)])
@@ -49,16 +68,21 @@ class KafkaRulesLog:
                 position = max(position, message.offset() or 0)
                 if error is None:
                     position += 1
-                    found = decode_rules(message.value() or b"")
+                    found = _taken(found, message.key(), message.value())
         except KafkaException as error:
             raise failure_of(topic, error.args[0]) from error
         finally:
             consumer.close()
         return found
 
+    def _read_open(self) -> RulesRecord | None:
+        standing = self.read()
+        require_open(self._names.generation, standing.mark)
+        return standing.rules
+
     def ensure(self, text: str, now_ms: int) -> RulesRecord:
         """The rules in force; where there are none, `text` becomes version 1."""
-        return self.load() or self._journal(
+        return self._read_open() or self._journal(
             lambda known: text if known is None else known.rules, now_ms
         )
 
@@ -67,16 +91,16 @@ class KafkaRulesLog:
 
         `change` may be asked twice, as somebody else may have changed them meanwhile.
         """
-        known = self.load()
+        known = self._read_open()
         if known is not None and change(known) == known.rules:
             return known
         return self._journal(change, now_ms)
 
     def _journal(self, change: Change, now_ms: int) -> RulesRecord:
-        producer = TransactionalProducer(self._base, self._names.transactional_id("rules", "all"))
+        producer = self.open_producer()
         try:
             # Read again under the id: whoever was faster has committed or is fenced by now.
-            known = self.load()
+            known = self._read_open()
             text = change(known)
             if known is not None and known.rules == text:
                 return known
@@ -88,8 +112,18 @@ class KafkaRulesLog:
             producer.begin()
             for partition in range(self._partitions):
                 producer.publish(self._names.topic("rfm.journal"), None, value, (), partition)
-            producer.publish(self._names.topic("rfm.rules"), RULES_KEY, encode_rules(record), (), 0)
+            producer.publish(self._names.topic(RULES), RULES_KEY, encode_rules(record), (), 0)
             producer.commit()
         finally:
             producer.close()
         return record
+
+    def open_producer(self) -> TransactionalProducer:
+        """A producer under the one id by which rules are journaled; who had it before is fenced."""
+        return TransactionalProducer(self._base, self._names.transactional_id("rules", "all"))
+
+
+def _taken(found: Standing, key: bytes | None, value: bytes | None) -> Standing:
+    if key == MARK_KEY:
+        return found._replace(mark=decode_mark(value) if value else None)
+    return found._replace(rules=decode_rules(value or b""))

@@ -1,0 +1,1 @@
+"""More or fewer journal partitions: every customer moves into a new generation of journal and state."""

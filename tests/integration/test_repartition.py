@@ -1,0 +1,325 @@
+"""More partitions in the middle of life, on real servers: killed at every step, and never told apart.
+
+Under the event clock two lives over the same events say the same, to the byte. One of them is moved
+from three partitions to seven while carts wait, merges are under way and duplicates are to come.
+"""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from streams.adapters.kafka.intake_log import PUBLIC_TOPICS
+from streams.bootstrap import build_decider, build_rules_log, build_store, ensure_rules
+from streams.core.inputs import CustomerMoved, GenerationBegun
+from streams.errors import UsageError
+from streams.intake.build import build_intake
+from streams.repartition import moving, old_generation
+from streams.repartition.moving import Repartition, Step
+from streams.settings import Settings
+from tests.command_line import Unmeasured, decide_all, run_command
+from tests.integration.intake_rig import Recorder, Rig, run_until
+from tests.integration.test_intake_event_clock import instant
+from tests.waiting import wait_until
+
+BEFORE, AFTER = 3, 7
+SOURCES = BEFORE * len(PUBLIC_TOPICS)
+CUSTOMERS = 40
+MOVED_AT, END_AT = 1_040, 9_000
+CAMPAIGN = """
+name: cart_reminder
+version: 1
+priority: 10
+channels: [email]
+trigger: {event: cart.abandoned, causes: [event, clock]}
+max_start_delay: 4h
+guard: {actions: 100000, per: 1h, share: 100%}
+steps:
+  - {name: first, after: 1h, template: cart_reminder_first, valid_for: 12h}
+  - {name: second, after: 24h, template: cart_reminder_second, valid_for: 12h}
+"""
+POLICY = """
+caps:
+  - {actions: 10, per: 1d}
+quiet_hours: none
+holdout: 5%
+seasons: [3, 4]
+mutes: []
+offers:
+  classes: {}
+  floor: 0%
+"""
+
+
+class CrashError(Exception):
+    """The command was killed here."""
+
+
+class Life:
+    """One namespace under the event clock; `go_on` takes in and decides all that was published."""
+
+    def __init__(self, kafka: str, redis_url: str, namespace: str, rules: Path) -> None:
+        self._kafka = kafka
+        self._overrides = {
+            "clock": "event",
+            "redis_url": redis_url,
+            "rules_dir": rules,
+            "schemes": "rfm",
+            "leave_on_stop": True,
+            "recency_limits_days": ["0.5", "1", "2", "4"],
+        }
+        self.namespace = namespace
+        self.rig = self._rig(BEFORE, 1)
+
+    def _rig(self, partitions: int, generation: int) -> Rig:
+        rig = Rig(
+            self._kafka,
+            self.namespace,
+            partitions=partitions,
+            generation=generation,
+            **self._overrides,
+        )
+        ensure_rules(rig.settings)
+        return rig
+
+    @property
+    def settings(self) -> Settings:
+        return self.rig.settings
+
+    def move(self) -> None:
+        """Live on in the generation with more partitions."""
+        self.rig = self._rig(AFTER, 2)
+
+    def publish(self, topic: str, kind: str, number: int, minute: float, **fields: object) -> None:
+        """One event of customer `number`."""
+        name = f"{kind}-{number}-{minute}"
+        event = {
+            "event_id": name,
+            "type": kind,
+            "customer_id": f"C-{number}",
+            "occurred_at": instant(minute),
+            **fields,
+        }
+        self.rig.publish(topic, json.dumps(event).encode(), key=f"C-{number}".encode())
+
+    def order(self, number: int, minute: float) -> None:
+        self.publish(
+            "shop.orders", "order.placed", number, minute,
+            order_id=f"O-{number}-{minute}", currency="EUR", total=f"{50 + 7 * number}.00",
+        )  # fmt: skip
+
+    def go_on(self, until: int) -> None:
+        """Mark the time in every source, take everything in, then decide it."""
+        mark = {"type": "time.mark", "event_id": f"m-{until}", "until": instant(until)}
+        for topic in PUBLIC_TOPICS:
+            for partition in range(BEFORE):
+                self.rig.publish(topic, json.dumps(mark).encode(), partition=partition)
+        self.rig.flush()
+        with self.rig.intake() as (intake, measures):
+            run_until(intake, lambda: measures.has_read_all(SOURCES), "everything was read")
+            for _ in range(20):
+                intake.cycle.run_once()
+        assert measures.reasons == []
+        decide_all(self.settings)
+
+    def said(self, topic: str) -> dict[bytes | None, list[bytes | None]]:
+        """What subscribers read, by customer, in order."""
+        found: dict[bytes | None, list[bytes | None]] = defaultdict(list)
+        for letter in self.rig.fetch(topic):
+            found[letter.key].append(letter.value)
+        return dict(found)
+
+    def states(self) -> dict[str, bytes]:
+        """Every customer in Redis."""
+        store = build_store(self.settings)
+        return {
+            customer_id: state
+            for number in range(self.settings.partitions)
+            for customer_id, state in store.scan(number)
+        }
+
+
+def live_until_the_move(life: Life) -> None:
+    for number in range(CUSTOMERS):
+        life.publish(
+            "shop.customers", "consent.changed", number, number, channel="email", granted=True
+        )
+        life.order(number, 100 + number)
+        if number % 3 == 0:
+            life.order(number, 300 + number)
+    for number in range(20):
+        life.publish(
+            "shop.carts", "cart.updated", number, 1_000 + number,
+            cart_id=f"K-{number}", currency="EUR", value="80.00",
+            items=[{"sku": "S", "quantity": 1, "unit_price": "80.00"}],
+        )  # fmt: skip
+    life.publish("shop.customers", "customer.erased", 25, 1_021)
+    life.publish("shop.customers", "customer.merged", 3, 1_022, into_customer_id="C-30")
+    life.go_on(MOVED_AT)
+
+
+def live_on(life: Life) -> None:
+    for number in range(CUSTOMERS):
+        life.order(number, 100 + number)  # told again, by its old id
+    for number in range(0, 20, 4):
+        life.order(number, 1_050 + number)  # these carts were bought
+    life.order(3, 1_055)  # merged before the move, so it goes on to another customer
+    life.publish("shop.customers", "customer.merged", 7, 1_056, into_customer_id="C-31")
+    life.order(99, 1_057)
+    life.go_on(END_AT)
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    (tmp_path / "campaigns").mkdir()
+    (tmp_path / "campaigns" / "cart_reminder.yaml").write_text(CAMPAIGN)
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    return tmp_path
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Move a handful of customers at a time, and wait for no more."""
+    monkeypatch.setattr(moving, "MAX_CUSTOMERS", 7)
+    monkeypatch.setattr(old_generation, "_WAIT_S", 0.02)
+
+
+def crash_at(settings: Settings, wanted: Step, times: int = 1) -> None:
+    """Run the move up to right before a step, for the `times`-th time."""
+    left = times
+
+    def observe(step: Step) -> None:
+        nonlocal left
+        left -= step is wanted
+        if step is wanted and left == 0:
+            raise CrashError
+
+    repartition = Repartition(settings, AFTER, observe)
+    try:
+        with pytest.raises(CrashError):
+            repartition.run()
+    finally:
+        repartition.close()
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_life_that_is_moved_says_what_it_would_have_said(
+    kafka: str, redis_url: str, namespace: str, rules: Path
+) -> None:
+    stayed = Life(kafka, redis_url, f"{namespace}s", rules)
+    live_until_the_move(stayed)
+    moved = Life(kafka, redis_url, f"{namespace}m", rules)
+    live_until_the_move(moved)
+    assert moved.states() == stayed.states()
+
+    old = moved.settings
+    for step in (Step.CHECK, Step.READ, Step.TOPICS, Step.MARK, Step.CHECK_AGAIN, Step.BEGIN):
+        crash_at(old, step)
+    crash_at(old, Step.CUSTOMERS)
+    crash_at(old, Step.CUSTOMERS, times=3)
+    crash_at(old, Step.WIPE)
+    with pytest.raises(UsageError, match=r"being moved to generation 2.*--partitions 7"):
+        ensure_rules(old)
+    with pytest.raises(UsageError, match=r"being filled from generation 1.*RFM_PARTITIONS=3"):
+        build_rules_log(old.model_copy(update={"generation": 2})).check_open()
+    crash_at(old, Step.OPEN)
+    assert Repartition(old, AFTER).run().is_done is False
+    assert Repartition(old, AFTER).run().is_done is True
+    with pytest.raises(UsageError, match=r"RFM_GENERATION=2 and RFM_PARTITIONS=7"):
+        ensure_rules(old)
+
+    moved.move()
+    journal = moved.rig.fetch("rfm.journal")
+    begun = [one for one in moved.rig.journal() if isinstance(one, GenerationBegun)]
+    taken = [one.customer_id for one in moved.rig.journal() if isinstance(one, CustomerMoved)]
+    assert len(begun) == AFTER
+    assert sorted(taken) == sorted(stayed.states()), "everybody once, however often it was killed"
+    assert {one.partition for one in journal} == set(range(AFTER))
+    decide_all(moved.settings)
+    assert moved.states() == stayed.states()
+
+    live_on(stayed)
+    live_on(moved)
+    again = [one.event_id for one in moved.rig.events() if "consent" in one.event_id]
+    assert again == [], "intake goes on where it was, and takes nothing in twice"
+    assert moved.states() == stayed.states()
+    for topic in ("segment-changes", "marketing.actions", "campaign.outcomes", "dead-letters"):
+        assert moved.said(topic) == stayed.said(topic), topic
+    actions = [
+        json.loads(one or b"") for all_ in moved.said("marketing.actions").values() for one in all_
+    ]
+    reminders = [one for one in actions if one["type"] == "action.requested"]
+    assert {one["step"] for one in reminders} == {"first", "second"}
+    assert len({one["action_id"] for one in reminders}) == len(reminders)
+
+
+@pytest.mark.usefixtures("quick")
+def test_who_starts_with_the_old_settings_is_stopped_before_anything_is_read(
+    kafka: str, redis_url: str, namespace: str, rules: Path
+) -> None:
+    life = Life(kafka, redis_url, namespace, rules)
+    life.order(1, 1)
+    life.go_on(10)
+    old = life.settings
+    Repartition(old, AFTER).run()
+
+    life.order(2, 20)  # which an intake of before would take in
+    life.rig.flush()
+    # As a supervisor starts one that died, without looking at the rules first.
+    decider = build_decider(old, "late", Unmeasured())
+    intake = build_intake(old, "late", Recorder())
+    with pytest.raises(UsageError, match="RFM_GENERATION=2"):
+        wait_until(lambda: decider.cycle.run_once() < 0, 60, "the decider stopped")
+    with pytest.raises(UsageError, match="RFM_GENERATION=2"):
+        wait_until(lambda: intake.cycle.run_once() < 0, 60, "the intake stopped")
+    decider.close()
+    intake.close()
+    assert [one.customer_id for one in life.rig.events()] == ["C-1"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_command_says_what_to_do_first_and_can_be_given_up(
+    kafka: str, redis_url: str, namespace: str, rules: Path
+) -> None:
+    life = Life(kafka, redis_url, namespace, rules)
+    environment = {
+        "RFM_NAMESPACE": namespace,
+        "RFM_KAFKA_BOOTSTRAP_SERVERS": kafka,
+        "RFM_REDIS_URL": redis_url,
+        "RFM_PARTITIONS": str(BEFORE),
+        "RFM_CLOCK": "event",
+    }
+
+    def command(*arguments: str) -> tuple[int, str]:
+        ran = run_command(environment, "repartition", *arguments)
+        return ran.code, ran.out + ran.err
+
+    for number in range(30):
+        life.order(number, number)
+    life.rig.flush()
+    with life.rig.intake() as (intake, measures):
+        run_until(intake, lambda: measures.has_read_all(SOURCES), "everything was read")
+        code, said = command("--partitions", "7", "--yes")
+        assert code == 2 and "processes are running (intake: 1)" in said and "10 s" in said
+    code, said = command("--partitions", "7", "--yes")
+    assert code == 2 and "not decided" in said and "run decide" in said
+
+    decide_all(life.settings)
+    assert command("--partitions", "3", "--yes")[0] == 2
+    code, said = command("--partitions", "7", "--dry-run")
+    assert code == 0 and "nothing was changed" in said
+    assert ["customers", "30"] in [line.split() for line in said.splitlines()]
+    assert build_rules_log(life.settings).read().mark is None
+
+    crash_at(life.settings, Step.CUSTOMERS, times=2)
+    code, said = command("--partitions", "5", "--yes")
+    assert code == 2 and "--partitions 7" in said and "--abandon" in said
+    code, said = command("--abandon", "--yes")
+    assert code == 0 and "goes on as it stood" in said
+    decide_all(life.settings)
+    assert command("--abandon", "--yes")[1].endswith("no move was begun; nothing was changed\n")
+
+    code, said = command("--partitions", "5", "--yes")
+    assert code == 0 and "RFM_GENERATION=2 and RFM_PARTITIONS=5" in said
+    assert "moved already" in command("--partitions", "5", "--yes")[1]

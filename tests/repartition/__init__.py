@@ -1,0 +1,1 @@
+"""More and fewer partitions: what partitions hand over."""
