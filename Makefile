@@ -12,7 +12,7 @@ COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-header -
 	--no-emit-find-links --python-version 3.11 pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test test-cluster check bench soak image compose-check clean
+.PHONY: help setup lock demo test test-cluster check bench soak image compose-check walk clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -33,7 +33,8 @@ $(READY): requirements/dev.lock pyproject.toml | $(UV)
 
 lock: | $(UV)  ## resolve pyproject.toml anew into requirements/*.lock
 	$(COMPILE) --upgrade --all-extras --group dev --output-file requirements/dev.lock
-	$(COMPILE) --constraints requirements/dev.lock --output-file requirements/runtime.lock
+	$(COMPILE) --extra deliver --constraints requirements/dev.lock \
+		--output-file requirements/runtime.lock
 	@! grep -nE '://|^-' requirements/*.lock \
 		|| { echo "a lock file names a host or an option, so it holds on this machine only" >&2; exit 1; }
 
@@ -66,7 +67,8 @@ ARCH = $(shell docker version --format '{{.Server.Arch}}' | sed 's/amd64/x86_64/
 GLIBC_TAGS := 2_17 2_24 2_26 2_27 2_28 2_31 2_34
 image: $(READY)  ## build the container image $(IMAGE)
 	rm -rf build/wheels && mkdir -p build
-	sed 's/ ;[^\\]*//' requirements/runtime.lock >build/every-wheel.txt  # the image's Python judges markers
+	$(UV) pip compile --quiet --no-deps --generate-hashes --no-header --python-version 3.11 \
+		--python-platform linux requirements/runtime.lock --output-file build/every-wheel.txt  # its markers
 	.uv/bin/python -m pip download --quiet --disable-pip-version-check --dest build/wheels \
 		--no-deps --require-hashes --only-binary :all: --implementation cp --python-version 3.11 \
 		--platform manylinux2014_$(ARCH) $(GLIBC_TAGS:%=--platform manylinux_%_$(ARCH)) \
@@ -76,6 +78,9 @@ image: $(READY)  ## build the container image $(IMAGE)
 
 compose-check: image  ## bring docker-compose.yml up, publish, kill every container, compare, take down
 	$(BIN)/python -m tests.acceptance.compose_check
+
+walk: image  ## do what docs/getting-started.md says, until a signed webhook arrives
+	$(BIN)/python -m tests.acceptance.walk
 
 clean:  ## remove the virtual environments and everything built
 	rm -rf .venv .uv build dist out

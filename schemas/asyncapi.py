@@ -84,6 +84,8 @@ def _kafka(topic: str) -> dict[str, Any]:
     }
     if settings.retention_ms is not None:
         configuration["retention.ms"] = settings.retention_ms
+    if settings.tombstones_ms is not None:
+        configuration["delete.retention.ms"] = settings.tombstones_ms
     binding = {"partitions": settings.partitions, "topicConfiguration": configuration}
     return {"kafka": {**binding, "bindingVersion": "0.5.0"}}
 

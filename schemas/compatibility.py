@@ -54,6 +54,9 @@ def _removed(old: Schema, new: Schema, path: str) -> Iterator[str]:
             yield from _removed(field, new["properties"][name], here)
     if "items" in old and "items" in new:
         yield from _removed(old["items"], new["items"], f"{path}[]")
+    before, after = old.get("additionalProperties"), new.get("additionalProperties")
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        yield from _removed(before, after, f"{path}.*")
     for kind, branch in _objects(old).items():
         if kind in _objects(new):
             yield from _removed(branch, _objects(new)[kind], path)

@@ -4,6 +4,7 @@ from typing import Final
 
 from schemas.actions import ActionCancelled, ActionRequested, ActionSuppressed
 from schemas.carts import CartAbandoned, CartUpdated
+from schemas.customer_segments import CustomerSegments
 from schemas.customers import ConsentChanged, CustomerErased, CustomerMerged, CustomerUpdated
 from schemas.deliveries import DeliveryReported
 from schemas.events import Contract, TimeMark
@@ -40,6 +41,7 @@ INBOUND: Final[dict[str, tuple[type[Contract], ...]]] = {
 
 OUTBOUND: Final[dict[str, tuple[type[Contract], ...]]] = {
     "segment-changes": (SegmentChanged,),
+    "customer-segments": (CustomerSegments,),
     "marketing.actions": (ActionRequested, ActionCancelled, ActionSuppressed),
     "campaign.outcomes": (CampaignOutcome,),
 }

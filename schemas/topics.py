@@ -13,13 +13,20 @@ figure for all topics, so that producers and consumers need one figure too."""
 _PARTITIONS: Final = 6
 """Divides evenly among 1, 2, 3 and 6 workers."""
 
+_TOLD_MS: Final = 90 * _DAY_MS
+"""A quarter: a subscriber that was down over a season change still finds every message."""
+
 FOREVER: Final = -1
 """`retention.ms` of a topic that keeps everything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
-    """One topic. `retention_ms` is in milliseconds, None where compaction alone decides."""
+    """One topic. `retention_ms` is in milliseconds, None where compaction alone decides.
+
+    Of compacted topics, milliseconds too, None for the broker's own: `tombstones_ms` is how long a
+    removed key is told, `compacted_after_ms` how long a value that was replaced may stay.
+    """
 
     name: str
     role: Role
@@ -29,6 +36,8 @@ class Topic:
     retention_ms: int | None = FOREVER
     max_message_bytes: int = _MAX_MESSAGE_BYTES
     log_append_time: bool = False
+    tombstones_ms: int | None = None
+    compacted_after_ms: int | None = None
 
     def config(self) -> dict[str, str]:
         """Give the topic's settings by the broker's names."""
@@ -39,6 +48,10 @@ class Topic:
         }
         if self.retention_ms is not None:
             config["retention.ms"] = str(self.retention_ms)
+        if self.tombstones_ms is not None:
+            config["delete.retention.ms"] = str(self.tombstones_ms)
+        if self.compacted_after_ms is not None:
+            config["max.compaction.lag.ms"] = str(self.compacted_after_ms)
         return config
 
 
@@ -48,8 +61,7 @@ def _public(name: str, description: str) -> Topic:
 
 
 def _output(name: str, description: str) -> Topic:
-    # A quarter: a subscriber that was down over a season change still finds every message.
-    return Topic(name=name, role="output", description=description, retention_ms=90 * _DAY_MS)
+    return Topic(name=name, role="output", description=description, retention_ms=_TOLD_MS)
 
 
 TOPICS: Final[tuple[Topic, ...]] = (
@@ -82,6 +94,16 @@ TOPICS: Final[tuple[Topic, ...]] = (
         retention_ms=None,
     ),
     _output("segment-changes", "Customers that changed segment."),
+    Topic(
+        name="customer-segments",
+        role="output",
+        description="The present segments of each customer, to start from.",
+        cleanup_policy="compact",
+        retention_ms=None,
+        tombstones_ms=_TOLD_MS,
+        # Former segments of an erased customer go within days, not when the broker likes.
+        compacted_after_ms=7 * _DAY_MS,
+    ),
     _output("marketing.actions", "Actions requested, cancelled and held back."),
     _output("campaign.outcomes", "What runs of campaigns brought, control groups included."),
     Topic(

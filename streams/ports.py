@@ -57,9 +57,17 @@ class JournalLog(Protocol):
         """Open the transaction."""
 
     def publish(
-        self, topic: str, key: bytes | None, value: bytes, headers: Headers, partition: int | None
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers,
+        partition: int | None,
     ) -> None:
-        """Add a record to the transaction; by its key where `partition` is None."""
+        """Add a record to the transaction; by its key where `partition` is None.
+
+        No value is a tombstone: a compacted topic forgets the key.
+        """
 
     def publish_tracked(self, topic: str, key: bytes, value: bytes, partition: int) -> None:
         """As `publish`; `commit` tells where the record landed."""

@@ -160,6 +160,19 @@ ROLES: Final[tuple[Role, ...]] = (
         redis_commands=("ping", "info", "evalsha", "eval", "hget", "hmget", "hscan"),
     ),
     Role(
+        name="present-segments",
+        what="has every customer's present segments told once more",
+        commands=("segments publish",),
+        reads=("rfm.state",),
+        writes=("rfm.journal",),
+        asks=("customer-segments",),
+        watches=("decide",),
+        transactions="segments",
+        # As `insight`: its walk through the customers is a script.
+        keys=(KeyGrant("states"),),
+        redis_commands=("ping", "info", "evalsha", "eval", "hget", "hmget", "hlen"),
+    ),
+    Role(
         name="dead-letters",
         what="reads refused records, personal data among them, and sends them again",
         commands=("dead-letters list", "dead-letters show", "dead-letters retry"),

@@ -1,7 +1,7 @@
 """What commands share: the settings of this call, and whether Kafka and Redis answer."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -10,7 +10,8 @@ import typer
 from confluent_kafka.admin._metadata import TopicMetadata
 
 from streams.adapters.kafka.cluster import fetch_topics
-from streams.adapters.redis.store import RedisStateStore
+from streams.adapters.redis.keys import Keys
+from streams.adapters.redis.store import RedisStateStore, connect
 from streams.bootstrap import build_store, names_of
 from streams.errors import Transient, UsageError
 from streams.settings import Settings, load_settings
@@ -106,3 +107,13 @@ def open_store(settings: Settings) -> RedisStateStore:
             f"{error}: check that Redis runs, and RFM_REDIS_URL (rediss:// where it speaks TLS)"
         ) from error
     return store
+
+
+def count_customers(settings: Settings, numbers: Sequence[int]) -> int:
+    """How many customers these partitions of Redis hold, the erased and the merged included."""
+    client = connect(settings.redis_url.get_secret_value())
+    keys = Keys(settings.namespace)
+    try:
+        return sum(int(client.hlen(keys.partition(number).customers)) for number in numbers)
+    finally:
+        client.close()

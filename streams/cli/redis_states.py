@@ -7,10 +7,9 @@ from typing import Annotated
 import typer
 
 from streams.adapters.kafka.state_log import KafkaStateLog
-from streams.adapters.redis.keys import Keys
-from streams.adapters.redis.store import RedisStateStore, connect
+from streams.adapters.redis.store import RedisStateStore
 from streams.bootstrap import names_of
-from streams.cli.context import check_kafka, open_store, quiet_settings_of
+from streams.cli.context import check_kafka, count_customers, open_store, quiet_settings_of
 from streams.cli.help_text import described
 from streams.cli.output import confirm, note, progress_bar
 from streams.errors import Transient, UsageError
@@ -78,7 +77,7 @@ def _rebuild(
     started_s = time.monotonic()
     _rebuild_all(settings, store, numbers)
     seconds = time.monotonic() - started_s
-    count = _count_customers(settings, numbers)
+    count = count_customers(settings, numbers)
     note(
         f"{count} customers rebuilt in {seconds:.1f} s ({count / max(seconds, 1e-9):,.0f} a second)"
     )
@@ -124,12 +123,3 @@ def rebuild(
         f"partition {number} of Redis is written by somebody else all the time: a decider owns it "
         "and is rebuilding it, see `rfm-streams status`"
     )
-
-
-def _count_customers(settings: Settings, numbers: list[int]) -> int:
-    client = connect(settings.redis_url.get_secret_value())
-    keys = Keys(settings.namespace)
-    try:
-        return sum(int(client.hlen(keys.partition(number).customers)) for number in numbers)
-    finally:
-        client.close()

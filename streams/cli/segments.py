@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from schemas.currencies import MINOR_DIGITS
-from streams.cli import segment_changes
+from streams.cli import segment_changes, segments_publish
 from streams.cli.context import quiet_settings_of
 from streams.cli.help_text import described
 from streams.cli.live import open_live
@@ -43,6 +43,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help=_SEGMENTS, rich_markup_mode=None, invoke_without_command=True)
     group.callback()(_segments)
     segment_changes.register(group)
+    segments_publish.register(group)
     group.command("coverage", help=_COVERAGE)(_coverage)
     app.add_typer(group, name="segments")
 

@@ -31,8 +31,9 @@ KINDS: dict[int, type[inputs.Input]] = {
     36: inputs.Sweep,
     37: inputs.ProductsTaken,
     38: inputs.CampaignPaused,
-    39: inputs.GenerationBegun,
-    40: inputs.CustomerMoved,
+    39: inputs.SegmentsRequested,
+    40: inputs.GenerationBegun,
+    41: inputs.CustomerMoved,
 }
 EVENT_TYPES: dict[type, str] = {
     inputs.OrderPlaced: "order.placed",
@@ -56,6 +57,7 @@ EVENT_TYPES: dict[type, str] = {
     inputs.CampaignPaused: "campaign.paused",
     inputs.GenerationBegun: "generation.begun",
     inputs.CustomerMoved: "customer.moved",
+    inputs.SegmentsRequested: "segments.requested",
 }
 _prefixes = {kind: bytes([number]) for number, kind in KINDS.items()}
 _decoders = {number: msgspec.msgpack.Decoder(kind).decode for number, kind in KINDS.items()}

@@ -29,7 +29,7 @@ ACTIONS = "marketing.actions"
 OUTCOMES = "campaign.outcomes"
 DEAD_LETTERS = "dead-letters"
 _SOURCE = b"rfm-streams"
-_FIXED_HEADERS = [
+FIXED_HEADERS = [
     ("ce_specversion", b"1.0"),
     ("ce_source", _SOURCE),
     ("content-type", b"application/json"),
@@ -77,7 +77,7 @@ class OutputEncoder:
             ("ce_id", event_id.encode()),
             ("ce_type", body["type"].encode()),
             ("ce_time", format_instant(at_ms).encode()),
-            *_FIXED_HEADERS,
+            *FIXED_HEADERS,
         ]
         return Message(topic, output.customer_id.encode(), self._encode(body), headers)
 

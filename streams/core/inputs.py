@@ -217,6 +217,17 @@ class Sweep:
 
 
 @dataclass(slots=True, kw_only=True)
+class SegmentsRequested:
+    """Tell the present segments of these customers again; decides nothing.
+
+    `received_at_ms` 0 says nothing of time.
+    """
+
+    received_at_ms: int
+    customers: list[str]
+
+
+@dataclass(slots=True, kw_only=True)
 class CampaignPaused:
     """A campaign reached more customers than it should, in `partition`; all hold it from here on.
 
@@ -269,6 +280,7 @@ Input = (
     | ProductsTaken
     | SnapshotTaken
     | Sweep
+    | SegmentsRequested
     | CampaignPaused
     | GenerationBegun
     | CustomerMoved

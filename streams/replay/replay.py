@@ -123,7 +123,9 @@ class Replay:
             self._store,
             SimulatedClock(),
             NoMeasures(),
-            CycleSettings(ticks=False, sweeps_at_once=True, surveys=counts_sales),
+            CycleSettings(
+                ticks=False, sweeps_at_once=True, surveys=counts_sales, tells_segments=False
+            ),
         )
         self._waiting = 0
         self.time_ms = 0

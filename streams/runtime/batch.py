@@ -19,14 +19,16 @@ from streams.core.inputs import (
     Input,
     ProductsTaken,
     RulesApplied,
+    SegmentsRequested,
     SnapshotTaken,
     Sweep,
     Tick,
 )
-from streams.core.outputs import Forwarded, Message, NotForwarded, Output
+from streams.core.outputs import Forwarded, Message, NotForwarded, Output, SegmentChanged
 from streams.core.population.counted import Counted
 from streams.core.population.snapshot import Snapshot
 from streams.core.rules import Rules, RulesError, compile_rules
+from streams.core.schemes.scheme import Scheme
 from streams.core.state import CustomerState
 from streams.errors import BrokenInvariant
 from streams.runtime.partition import Partition
@@ -61,7 +63,9 @@ class Decided:
     """The outcome of one partition's batch: where it stands after it, and what it says.
 
     `next_offset` is the journal position; `working` holds every state that was looked at, `changed`
-    the ids of those to be written, in order of change.
+    the ids of those to be written, in order of change. `resegmented` are the customers whose present
+    segments are to be told, with the schemes that ran at their latest change: so what is told does
+    not depend on where a batch ends.
     """
 
     next_offset: int
@@ -74,6 +78,7 @@ class Decided:
     snapshot_record: Snapshot | None = None
     counting: Counting = field(default_factory=Counting)
     changed: dict[str, None] = field(default_factory=dict)
+    resegmented: dict[str, tuple[Scheme, ...]] = field(default_factory=dict)
     outputs: list[Message] = field(default_factory=list)
     forwarded: list[CustomerEvent] = field(default_factory=list)
     refused: list[tuple[int, NotForwarded]] = field(default_factory=list)
@@ -149,6 +154,9 @@ class BatchDecider:
                 gather_products(decided.counting, record)
             case Sweep():
                 self._sweep(record)
+            case SegmentsRequested():
+                schemes = self._rules().schemes
+                decided.resegmented.update(dict.fromkeys(record.customers, schemes))
             case CampaignPaused():
                 decided.guard.pause(record.campaign, record.release)
             case GenerationBegun():
@@ -279,6 +287,8 @@ class BatchDecider:
                 decided.refused.append((decided.next_offset - 1, output))
             else:
                 decided.outputs.append(output)
+                if isinstance(output, SegmentChanged):
+                    decided.resegmented[state.customer_id] = self._rules().schemes
         decided.changed[state.customer_id] = None
         if state.next_due_ms is not None and state.next_due_ms != due_before_ms:
             self._timers.push(state.next_due_ms, state.customer_id)

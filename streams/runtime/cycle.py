@@ -23,8 +23,9 @@ from streams.codec.partition import (
     encode_rules,
 )
 from streams.codec.population import encode_snapshot
+from streams.codec.present_segments import CUSTOMER_SEGMENTS, encode_segments
 from streams.codec.state import decode_state, encode_state
-from streams.core.inputs import CustomerEvent, Input, Sweep, Tick
+from streams.core.inputs import CustomerEvent, Input, SegmentsRequested, Sweep, Tick
 from streams.core.state import CustomerState
 from streams.errors import BrokenInvariant, ForeignStore, Transient, UnknownOutcome
 from streams.ports import (
@@ -171,7 +172,7 @@ class Cycle:
         for _, record in inputs:
             if isinstance(record, CustomerEvent):
                 wanted[record.customer_id] = None
-            elif isinstance(record, Sweep):
+            elif isinstance(record, Sweep | SegmentsRequested):
                 wanted |= dict.fromkeys(record.customers)
         working: dict[str, CustomerState] = {}
         missing: list[str] = []
@@ -260,6 +261,17 @@ class Cycle:
         for offset, refused in decided.refused:
             letter = dead_letter_of(refused, number, offset, decided.time_ms)
             publish(letter.topic, letter.key, letter.value, letter.headers, None)
+        if self._settings.tells_segments:
+            self._publish_segments(decided)
+
+    def _publish_segments(self, decided: Decided) -> None:
+        """Once per customer and batch: of what a topic would be compacted to, only the last."""
+        for customer_id, schemes in decided.resegmented.items():
+            state = decided.working.get(customer_id)
+            # Who is asked for and not known has no segments, which is what a tombstone says.
+            memberships = state.memberships if state is not None else {}
+            value, headers = encode_segments(customer_id, memberships, schemes)
+            self._log.publish(CUSTOMER_SEGMENTS, customer_id.encode(), value, headers, None)
 
     def _publish_states(self, batch: Batch, number: int, decided: Decided) -> StoreWrite:
         states: list[tuple[str, bytes]] = []

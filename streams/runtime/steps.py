@@ -35,7 +35,8 @@ class CycleSettings:
 
     `sweeps` off leaves customers to be decided anew when they are next touched; `sweeps_at_once`
     lifts the bound on the rate, also of surveys, where nothing live waits behind. `surveys` off
-    counts no sales.
+    counts no sales. `tells_segments` off leaves `customer-segments` unwritten, where nobody starts
+    from it.
     """
 
     max_records: int = 10_000
@@ -50,6 +51,7 @@ class CycleSettings:
     sweeps: bool = True
     sweeps_at_once: bool = False
     surveys: bool = True
+    tells_segments: bool = True
 
 
 @dataclass(slots=True)

@@ -8,6 +8,8 @@ from within, and Kafka is restarted in good order. Judged from outside, by what 
 - `export` gives each customer's order count and money, to the cent;
 - `segment-changes` has each customer's sequence 1, 2, 3 ... without gap or repetition, and its last
   segment is the exported one;
+- `customer-segments`, compacted or not, ends in the exported segment of each customer;
+- the receiver acted on each requested action once, and each has the outcome `sent`;
 - `status --json`: nothing left to do, Redis current, no dead letter.
 
 The same again after `down` and `up` on the kept volumes. Exit code 0 when all of that is so.
@@ -17,6 +19,7 @@ import argparse
 import csv
 import json
 import random
+import re
 import sys
 import tempfile
 import threading
@@ -34,6 +37,7 @@ from streams.codec.journal import decode_input
 from streams.core.inputs import OrderPlaced
 from tests.acceptance.compose_project import (
     LASTING,
+    ROOT,
     CheckFailedError,
     Compose,
     console,
@@ -50,8 +54,11 @@ WELL_S = 4.0
 FILE_ORDERS = 2_000
 # So many that segments still change at the end, a few orders each.
 CUSTOMERS = 5_000
+# Deliver sends ten actions a second; so few that they come more slowly.
+CONSENTING = 50
 PAUSE_BETWEEN_ORDERS_S = 0.01
 # Process 1 of each container is Docker's init; its children are the program.
+_ACTED = re.compile(r"signature ok: .* key (\S+)")
 KILL_PROGRAM = "kill -9 $(cat /proc/1/task/1/children)"
 
 
@@ -61,6 +68,8 @@ class Published:
 
     event_ids: list[str] = field(default_factory=list)
     amounts_minor: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    # What receivers printed that are gone.
+    acted: list[str] = field(default_factory=list)
 
     def order(self, dice: random.Random, age: timedelta) -> tuple[str, str]:
         """Give one more order by a random customer: the key and the event's JSON."""
@@ -132,7 +141,7 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="leave the containers running")
     parser.add_argument("--kafka-kills", type=int, default=3, help="how often Kafka is killed")
     arguments = parser.parse_args()
-    compose = Compose()
+    compose = Compose("trial")
     say(f"project {compose.project}")
     try:
         check(compose, arguments.kafka_kills)
@@ -154,6 +163,9 @@ def check(compose: Compose, kafka_kills: int) -> None:
     with step("up with empty volumes, until all are healthy"):
         compose.run("up", "-d")
         compose.wait_healthy()
+    with step(f"rules with a campaign, consent of {CONSENTING} customers"):
+        compose.rfm_streams("rules", "apply", RFM_RULES_DIR=str(ROOT / "examples/first_steps"))
+        publish_consents(compose)
     with step(f"rfm-streams publish: {FILE_ORDERS} orders from a file"):
         publish_file(compose, published, dice)
     compare(compose, published)
@@ -174,6 +186,7 @@ def check(compose: Compose, kafka_kills: int) -> None:
         shop.close()
     compare(compose, published)
     with step("down without -v, up again, until all are healthy"):
+        published.acted += acted_on(compose)
         compose.run("down")
         compose.run("up", "-d")
         compose.wait_healthy()
@@ -188,8 +201,29 @@ def publish_file(compose: Compose, published: Published, dice: random.Random) ->
         published.order(dice, timedelta(seconds=dice.randrange(60, 300 * 86_400)))[1]
         for _ in range(FILE_ORDERS)
     ]
+    publish_lines(compose, events)
+
+
+def publish_consents(compose: Compose) -> None:
+    """Let some customers be written to, and say where."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    events = []
+    for number in range(CONSENTING):
+        common = {"customer_id": f"customer-{number:05d}", "occurred_at": now}
+        consent = {"type": "consent.changed", "channel": "email", "granted": True}
+        update = {"type": "customer.updated", "attributes": {"email": f"{number}@customer.example"}}
+        events += [
+            json.dumps({**consent, **common, "event_id": f"consent-{number}"}),
+            json.dumps({**update, **common, "event_id": f"update-{number}"}),
+        ]
+    publish_lines(compose, events)
+    wait_until(lambda: not unfinished(compose), SETTLE_TIMEOUT_S, "consents are decided")
+
+
+def publish_lines(compose: Compose, events: list[str]) -> None:
+    """Publish events from a JSON Lines file."""
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "orders.jsonl"
+        file = Path(folder) / "events.jsonl"
         file.write_text("".join(f"{event}\n" for event in events))
         compose.rfm_streams("publish", str(file))
 
@@ -230,6 +264,8 @@ def compare(compose: Compose, published: Published) -> None:
     compare_journal(compose.bootstrap_servers, published)
     segments = compare_export(compose, published)
     compare_changes(compose.bootstrap_servers, segments)
+    compare_present(compose.bootstrap_servers, segments)
+    compare_deliveries(compose, published)
 
 
 def unfinished(compose: Compose) -> list[str]:
@@ -285,6 +321,46 @@ def compare_changes(bootstrap_servers: str, segments: dict[str, str]) -> None:
     expect_equal(numbers, wanted, "segment changes, numbered without gaps")
     last = Counter((customer, max(found)[1]) for customer, found in changes.items() if found)
     expect_equal(last, Counter(segments.items()), "last segment changes, as exported")
+
+
+def compare_present(bootstrap_servers: str, segments: dict[str, str]) -> None:
+    """The latest record of each customer names the exported segment."""
+    latest: dict[bytes | None, bytes | None] = {}
+    for message in fetch_all(bootstrap_servers, "customer-segments"):
+        latest[message.key()] = message.value()
+    present = [json.loads(value) for value in latest.values() if value is not None]
+    found = Counter((one["customer_id"], one["segments"]["rfm"]["segment"]) for one in present)
+    expect_equal(found, Counter(segments.items()), "present segments, as exported")
+
+
+def compare_deliveries(compose: Compose, published: Published) -> None:
+    """Each requested action was acted on once under its key, and its outcome is `sent`."""
+    requested = Counter(
+        action["idempotency_key"]
+        for action in map(json.loads, values(compose, "marketing.actions"))
+        if action["type"] == "action.requested"
+    )
+
+    def sent() -> set[str]:
+        reported = map(json.loads, values(compose, "marketing.deliveries"))
+        return {one["action_id"] for one in reported if one["outcome"] == "sent"}
+
+    with step(f"{requested.total()} actions are delivered"):
+        wait_until(lambda: sent() >= requested.keys(), SETTLE_TIMEOUT_S, "all actions are sent")
+    expect_equal(Counter(published.acted + acted_on(compose)), requested, "webhooks acted on")
+
+
+def acted_on(compose: Compose) -> list[str]:
+    """The keys on which the receiver acted in its life."""
+    lines = compose.run("logs", "--no-color", "receiver")
+    if "refused" in lines:
+        raise CheckFailedError("the receiver refused a signature")
+    return _ACTED.findall(lines)
+
+
+def values(compose: Compose, topic: str) -> list[bytes]:
+    """Every committed value of a topic."""
+    return [message.value() or b"" for message in fetch_all(compose.bootstrap_servers, topic)]
 
 
 def expect_equal(found: Counter[Any], wanted: Counter[Any], what: str) -> None:

@@ -1,4 +1,4 @@
-"""The containers of docker-compose.yml as compose_check.py handles them, and how it speaks."""
+"""The containers of docker-compose.yml as compose_check.py and walk.py handle them, and how they speak."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ from streams.adapters.embedded.ports import find_free_port
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(sys.executable).with_name("rfm-streams")
 # `topics` ends by itself; these stay.
-LASTING = ("kafka", "redis", "intake", "decide")
+LASTING = ("kafka", "redis", "intake", "decide", "deliver")
 HEALTHY_TIMEOUT_S = 300
 
 console = Console(stderr=True)
@@ -30,7 +30,8 @@ class CheckFailedError(Exception):
 class Compose:
     """The project under its own name and host ports, so that it meets no other one."""
 
-    def __init__(self) -> None:
+    def __init__(self, profile: str) -> None:
+        self._profile = profile
         self.project = f"rfm-check-{uuid.uuid4().hex[:6]}"
         kafka_port, redis_port = find_free_port(), find_free_port()
         self.bootstrap_servers = f"localhost:{kafka_port}"
@@ -42,6 +43,9 @@ class Compose:
             "RFM_HOST_REDIS_PORT": str(redis_port),
             "RFM_HOST_INTAKE_PORT": str(find_free_port()),
             "RFM_HOST_DECIDE_PORT": str(find_free_port()),
+            "RFM_HOST_DELIVER_PORT": str(find_free_port()),
+            # Mails go to the webhook, too.
+            "RFM_DELIVERY_TRANSPORTS": '{"*": "webhook"}',
         }
         self._outside = {
             **clean,
@@ -52,11 +56,16 @@ class Compose:
     def run(self, *arguments: str) -> str:
         """One docker-compose command; its output. Raises CheckFailedError with its last lines."""
         command = ["docker-compose", "-p", self.project, "-f", str(ROOT / "docker-compose.yml")]
-        return run([*command, *arguments], self._environment)
+        return run([*command, "--profile", self._profile, *arguments], self._environment)
 
-    def rfm_streams(self, *arguments: str) -> str:
+    def rfm_streams(self, *arguments: str, **settings: str) -> str:
         """One rfm-streams command on this host, as a shop would use it; its output."""
-        return run([str(PROGRAM), *arguments], self._outside)
+        return run([str(PROGRAM), *arguments], {**self._outside, **settings})
+
+    def person(self) -> dict[str, str]:
+        """The environment of a person's shell: this project and its ports, and no setting more."""
+        hosts = {name: one for name, one in self._environment.items() if "RFM_HOST" in name}
+        return {**self._outside, **hosts, "COMPOSE_PROJECT_NAME": self.project}
 
     def container(self, service: str) -> str:
         """Give the container's id."""

@@ -24,7 +24,7 @@ from tests.command_line import run_command
 from tests.contract.documents import ROOT, read_page, table
 
 NAMES = Names("shop", 3)
-WRITING = {"hset", "zadd", "zrem", "unlink", "set", "del", "flushall", "config", "acl", "eval"}
+WRITING = {"hset", "zadd", "zrem", "unlink", "set", "del", "flushall", "config", "acl"}
 
 
 def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from streams.codec.journal import EVENT_TYPES, decode_input
 from streams.codec.outputs import Message, OutputEncoder
+from streams.codec.present_segments import encode_segments
 from streams.codec.state import decode_state, encode_state
 from streams.core import machine
 from streams.core.inputs import (
@@ -16,11 +17,12 @@ from streams.core.inputs import (
     GenerationBegun,
     Input,
     RulesApplied,
+    SegmentsRequested,
     SnapshotTaken,
     Sweep,
     Tick,
 )
-from streams.core.outputs import Forwarded, NotForwarded, Output
+from streams.core.outputs import Forwarded, NotForwarded, Output, SegmentChanged
 from streams.core.population.census import Census
 from streams.core.rules import Rules, compile_rules
 from streams.core.state import CustomerState
@@ -36,6 +38,8 @@ class Folded:
     outputs: list[Output] = field(default_factory=list)
     told_ms: int = 0
     censuses: list[tuple[int, dict[str, list[int]]]] = field(default_factory=list)
+    # The latest value by key of `customer-segments`, told anew at every change.
+    present_segments: dict[bytes, bytes] = field(default_factory=dict)
 
     @property
     def encoded(self) -> dict[str, bytes]:
@@ -79,13 +83,31 @@ class Folded:
         elif isinstance(record, Sweep):
             assert self.rules is not None
             for customer_id in record.customers:
-                self.outputs += machine.sweep(self.states[customer_id], self.rules, now_ms).outputs
+                state = self.states[customer_id]
+                self._say(state, machine.sweep(state, self.rules, now_ms))
+        elif isinstance(record, SegmentsRequested):
+            for customer_id in record.customers:
+                self._tell_segments(self.states.get(customer_id) or CustomerState(customer_id))
         elif isinstance(record, CustomerEvent):
             assert self.rules is not None
             customer_id = record.customer_id
             state = self.states.setdefault(customer_id, CustomerState(customer_id))
             kind = EVENT_TYPES[type(record)]
-            self.outputs += machine.apply(state, record, self.rules, now_ms, kind).outputs
+            self._say(state, machine.apply(state, record, self.rules, now_ms, kind))
+
+    def _say(self, state: CustomerState, step: machine.Step) -> None:
+        self.outputs += step.outputs
+        if any(isinstance(one, SegmentChanged) for one in step.outputs):
+            self._tell_segments(state)
+
+    def _tell_segments(self, state: CustomerState) -> None:
+        assert self.rules is not None
+        key = state.customer_id.encode()
+        value, _ = encode_segments(state.customer_id, state.memberships, self.rules.schemes)
+        if value is not None:
+            self.present_segments[key] = value
+        else:
+            self.present_segments.pop(key, None)
 
     def _take_rules(self, record: RulesApplied) -> None:
         known = self.rules
@@ -123,8 +145,8 @@ class Folded:
             assert self.rules is not None
             due_ms, customer_id = self.timers[0]
             at_ms = due_ms if continuous else now_ms
-            step = machine.fire(self.states[customer_id], due_ms, self.rules, at_ms)
-            self.outputs += step.outputs
+            state = self.states[customer_id]
+            self._say(state, machine.fire(state, due_ms, self.rules, at_ms))
 
 
 def fold(records: Iterable[Input | bytes]) -> Folded:

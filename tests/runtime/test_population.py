@@ -250,9 +250,9 @@ class Dying(MemoryLog):
         return super().commit()
 
 
-def _is_snapshot(value: bytes) -> bool:
+def _is_snapshot(value: bytes | None) -> bool:
     kind = {number: kind for number, kind in KINDS.items() if kind is SnapshotTaken}
-    return value[:1] in {bytes([number]) for number in kind}
+    return (value or b"")[:1] in {bytes([number]) for number in kind}
 
 
 def test_a_zombie_owner_of_partition_0_journals_nothing() -> None:

@@ -14,6 +14,7 @@ from streams.adapters.memory import (
 from streams.codec.journal import decode_input, encode_input
 from streams.codec.outputs import Message
 from streams.codec.partition import decode_partition
+from streams.codec.present_segments import CUSTOMER_SEGMENTS
 from streams.core.inputs import CensusTaken, Input
 from streams.ports import Outcome
 from streams.runtime.cycle import Cycle
@@ -160,6 +161,7 @@ class World:
     def check(self) -> None:
         """Outputs, states, timers and positions equal the oracle's; nothing missing, nothing twice."""
         expected_outputs: Counter[tuple[str, bytes, bytes]] = Counter()
+        present_segments: dict[bytes, bytes] = {}
         told = self._told_censuses()
         for partition, journal in enumerate(self.broker.journal):
             records = journal.read(0, journal.end)
@@ -167,6 +169,7 @@ class World:
             folded = fold(record.value or b"" for record in records)
             assert told.get(partition, []) == folded.censuses
             expected_outputs.update((m.topic, m.key, m.value) for m in folded.messages)
+            present_segments |= folded.present_segments
             self._check_order(folded.messages)
             assert dict(self.store.scan(partition)) == folded.encoded
             position = self.store.position(partition)
@@ -182,6 +185,13 @@ class World:
             assert latest[b"p"] == position.partition_record
             assert {key: latest[b"c" + key.encode()] for key in folded.encoded} == folded.encoded
         assert self.said == expected_outputs
+        assert self.told_segments == present_segments
+
+    @property
+    def told_segments(self) -> dict[bytes, bytes]:
+        """What a new subscriber reads in `customer-segments`."""
+        compacted = self.broker.compacted.get(CUSTOMER_SEGMENTS, {})
+        return {key: one.value for key, one in compacted.items()}
 
     def _told_censuses(self) -> dict[int, list[tuple[int, dict[str, list[int]]]]]:
         """What each partition told of itself, as it stands in the journal of partition 0."""

@@ -26,6 +26,7 @@ from streams.codec.partition import (
     decode_partition,
 )
 from streams.codec.population import decode_census
+from streams.codec.present_segments import CUSTOMER_SEGMENTS
 from streams.codec.state import decode_state
 from streams.core.inputs import CensusTaken, SnapshotTaken
 from streams.core.population.census import Census
@@ -91,6 +92,7 @@ class Outcome:
     said: dict[str, list[Said]] = field(default_factory=dict)
     shares: dict[int, Share] = field(default_factory=dict)
     counted: Counter[tuple[int, bytes]] = field(default_factory=Counter)
+    present: dict[bytes, Said] = field(default_factory=dict)
 
 
 class DeafLog(MemoryLog):
@@ -101,10 +103,15 @@ class DeafLog(MemoryLog):
         self.inward: list[tuple[int | None, bytes]] = []
 
     def publish(
-        self, topic: str, key: bytes | None, value: bytes, headers: Headers, partition: int | None
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers,
+        partition: int | None,
     ) -> None:
         """Keep what would go into the journal aside."""
-        if topic == JOURNAL:
+        if topic == JOURNAL and value is not None:
             self.inward.append((partition, value))
         else:
             super().publish(topic, key, value, headers, partition)
@@ -120,6 +127,10 @@ def fold(journal: Mapping[int, Sequence[JournalRecord]]) -> Outcome:
             outcome.said[topic] += [
                 Said(one.key, one.value, one.headers) for one in broker.outputs.get(topic, [])
             ]
+        outcome.present |= {
+            key: Said(one.key, one.value, one.headers)
+            for key, one in broker.compacted.get(CUSTOMER_SEGMENTS, {}).items()
+        }
         share = latest_share(
             (one.key or b"", one.value or b"")
             for one in broker.state[0].read(0, broker.state[0].end)
@@ -269,6 +280,52 @@ def compare_shares(
         if left.record != right.record:
             complaints.append(f"{where}: stands at {right.record}, not at {left.record}")
     return complaints
+
+
+def compare_present(
+    wanted: Mapping[bytes, Said], found: Mapping[bytes, Said], shares: Mapping[int, Share]
+) -> list[str]:
+    """Differences between `customer-segments`, the oracle's, and what stands in the states.
+
+    The states are looked at by themselves: an encoder that forgets something forgets it for both.
+    """
+    complaints = _compare_values(
+        CUSTOMER_SEGMENTS,
+        {key.decode(): one for key, one in wanted.items()},
+        {key.decode(): one for key, one in found.items()},
+    )
+    told = {key.decode(): _segments_told(one.value) for key, one in found.items()}
+    memberships = {
+        customer_id: _segments_stored(customer_id, value)
+        for share in shares.values()
+        for customer_id, value in share.states.items()
+    }
+    stored = {
+        customer_id: segments
+        for customer_id, segments in memberships.items()
+        if any(names for names, _ in segments.values())
+    }
+    return complaints + _compare_values(f"{CUSTOMER_SEGMENTS} by the states:", stored, told)
+
+
+# Segment names of a scheme, of which only flags are several, and the number of the latest change.
+_Segments = dict[str, tuple[list[str], int]]
+
+
+def _segments_told(value: bytes) -> _Segments:
+    found: _Segments = {}
+    for scheme, one in msgspec.json.decode(value)["segments"].items():
+        segment = one["segment"]
+        names = segment if isinstance(segment, list) else [segment] if segment is not None else []
+        found[scheme] = (names, one["sequence"])
+    return found
+
+
+def _segments_stored(customer_id: str, value: bytes) -> _Segments:
+    return {
+        scheme: (one.segment.split("|") if one.segment is not None else [], one.sequence)
+        for scheme, one in decode_state(customer_id, value).memberships.items()
+    }
 
 
 def _compare_values(what: str, wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:

@@ -17,6 +17,7 @@ from streams.adapters.redis.store import connect
 from streams.bootstrap import build_store, names_of
 from streams.codec.journal import decode_input
 from streams.codec.partition import decode_partition
+from streams.codec.present_segments import CUSTOMER_SEGMENTS
 from streams.core.inputs import CustomerEvent
 from streams.runtime.population import CENSUS_FIELD, is_gathered
 from streams.settings import Settings
@@ -27,6 +28,7 @@ from tests.soak.oracle import (
     Share,
     compare,
     compare_counts,
+    compare_present,
     compare_shares,
     counted_in,
     fold,
@@ -219,7 +221,9 @@ class Reading:
             Counter({str(key): count for key, count in counted.items()}),
         )
         found += compare_shares("rfm.state", wanted.shares, self._read_state())
-        found += compare_shares("Redis", wanted.shares, read_store(settings))
+        store = read_store(settings)
+        found += compare_shares("Redis", wanted.shares, store)
+        found += compare_present(wanted.present, self._read_present(), store)
         if published is not None:
             standing = self._read_public()
             # A shop's producer may send again what a killed broker had already taken: what stands in
@@ -286,6 +290,19 @@ class Reading:
             for records in self._read(logical).values()
             for one in records
         ]
+
+    def _read_present(self) -> dict[bytes, Said]:
+        """What a new subscriber starts from: the latest record of each key."""
+        latest: dict[bytes, Said] = {}
+        for records in self._read(CUSTOMER_SEGMENTS).values():
+            for one in records:
+                key, value = one.key() or b"", one.value()
+                if value is None:
+                    latest.pop(key, None)
+                else:
+                    headers: Any = tuple(one.headers() or ())
+                    latest[key] = Said(key, value, headers)
+        return latest
 
     def _read_state(self) -> dict[int, Share]:
         return {

@@ -4,7 +4,17 @@ import msgspec
 
 from streams.codec.outputs import ACTIONS, SEGMENT_CHANGES
 from streams.codec.partition import PartitionRecord
-from tests.soak.oracle import Outcome, Said, Share, compare, compare_shares, find_gaps
+from streams.codec.state import encode_state
+from streams.core.state import CustomerState, Membership
+from tests.soak.oracle import (
+    Outcome,
+    Said,
+    Share,
+    compare,
+    compare_present,
+    compare_shares,
+    find_gaps,
+)
 
 
 def _change(customer_id: str, sequence: int) -> Said:
@@ -70,3 +80,32 @@ def test_each_part_of_a_partition_is_compared() -> None:
         others
     )
     assert compare_shares("Redis", {0: share}, {}) != []
+
+
+def _present(customer_id: str, segment: str | None, sequence: int) -> Said:
+    body = {
+        "customer_id": customer_id,
+        "segments": {"rfm": {"segment": segment, "since": "", "sequence": sequence}},
+    }
+    return Said(customer_id.encode(), msgspec.json.encode(body), ())
+
+
+def test_present_segments_are_compared_with_the_oracle_and_with_the_states() -> None:
+    """Given who has a segment, and who has none any more; then each difference is told."""
+    states = {
+        "a": encode_state(CustomerState("a", memberships={"rfm": Membership("VIP", None, 1, 2)})),
+        "b": encode_state(CustomerState("b", memberships={"rfm": Membership(None, "VIP", 1, 3)})),
+    }
+    shares = {0: Share(states)}
+    right = {b"a": _present("a", "VIP", 2)}
+    assert compare_present(right, right, shares) == []
+    for wrong in (
+        {},
+        {b"a": _present("a", "VIP", 1)},
+        {b"a": _present("a", "Lost", 2)},
+        {**right, b"b": _present("b", "VIP", 2)},
+    ):
+        found = "\n".join(compare_present(right, wrong, shares))
+        assert found.count("customer-segments") == 2, "by the oracle and by the states"
+        # both wrong in the same way is noticed by the states
+        assert "by the states" in "\n".join(compare_present(wrong, wrong, shares))

@@ -58,7 +58,12 @@ class KafkaJournalLog:
         self._producer.begin()
 
     def publish(
-        self, topic: str, key: bytes | None, value: bytes, headers: Headers, partition: int | None
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers,
+        partition: int | None,
     ) -> None:
         """Add a record to the transaction."""
         self._producer.publish(self._topic(topic), key, value, headers, partition)

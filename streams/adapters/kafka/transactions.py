@@ -42,12 +42,17 @@ class TransactionalProducer:
             _sort(error, "begin")
 
     def publish(
-        self, topic: str, key: bytes | None, value: bytes, headers: Headers, partition: int | None
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers,
+        partition: int | None,
     ) -> None:
         """Add a record; by its key where `partition` is None."""
         self._produce(topic, key, value, [*headers] or None, partition, None)
 
-    def publish_tracked(self, topic: str, key: bytes, value: bytes, partition: int) -> None:
+    def publish_tracked(self, topic: str, key: bytes | None, value: bytes, partition: int) -> None:
         """Add a record whose offset `commit` tells."""
         self._produce(topic, key, value, None, partition, self._delivered)
 
@@ -114,7 +119,7 @@ class TransactionalProducer:
         self,
         topic: str,
         key: bytes | None,
-        value: bytes,
+        value: bytes | None,
         headers: list[tuple[str, str | bytes | None]] | None,
         partition: int | None,
         told: Callable[[KafkaError | None, Message], None] | None,

@@ -8,11 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from zlib import crc32
 
+from schemas.topics import TOPICS
 from streams.errors import BrokenInvariant, Fenced
 from streams.ports import Headers, Polled, Record
 
 JOURNAL = "rfm.journal"
 STATE = "rfm.state"
+_COMPACTED = {
+    topic.name for topic in TOPICS if topic.role == "output" and topic.cleanup_policy == "compact"
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class MemoryPartition:
         """The offset of the next record."""
         return self._start + len(self._records)
 
-    def append(self, key: bytes | None, value: bytes) -> int:
+    def append(self, key: bytes | None, value: bytes | None) -> int:
         """Add a record; returns its offset."""
         offset = self.end
         self._records.append(Record(self._number, offset, key, value))
@@ -57,13 +61,17 @@ class MemoryPartition:
 
 
 class MemoryBroker:
-    """What outlives a process: partitions, positions, outputs, and who may write."""
+    """What outlives a process: partitions, positions, outputs, and who may write.
+
+    `compacted` holds the latest record by key of each output topic that is compacted.
+    """
 
     def __init__(self, partitions: int = 1) -> None:
         self.partitions = partitions
         self.journal = [MemoryPartition(number) for number in range(partitions)]
         self.state = [MemoryPartition(number) for number in range(partitions)]
         self.outputs: dict[str, list[Published]] = {}
+        self.compacted: dict[str, dict[bytes, Published]] = {}
         self.committed: dict[int, int] = {}
         self.epoch = 0
 
@@ -85,7 +93,7 @@ class MemoryBroker:
 
 @dataclass(slots=True)
 class _Transaction:
-    records: list[tuple[str, int | None, bytes | None, bytes, Headers, bool]] = field(
+    records: list[tuple[str, int | None, bytes | None, bytes | None, Headers, bool]] = field(
         default_factory=list
     )
     positions: dict[int, int] = field(default_factory=dict)
@@ -135,7 +143,12 @@ class MemoryLog:
         self._transaction = _Transaction()
 
     def publish(
-        self, topic: str, key: bytes | None, value: bytes, headers: Headers, partition: int | None
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers,
+        partition: int | None,
     ) -> None:
         """Add a record to the transaction."""
         self._open().records.append((topic, partition, key, value, headers, False))
@@ -163,6 +176,10 @@ class MemoryLog:
             elif topic == JOURNAL:
                 target = partition if partition is not None else self._partition_of(key)
                 self._broker.journal[target].append(key, value)
+            elif topic in _COMPACTED:
+                self._compact(topic, key, value, headers)
+            elif value is None:
+                raise BrokenInvariant(f"a tombstone for {topic}, which is not compacted")
             else:
                 published = Published(key, value, tuple(headers))
                 self._broker.outputs.setdefault(topic, []).append(published)
@@ -180,6 +197,17 @@ class MemoryLog:
 
     def close(self) -> None:
         """Nothing is held."""
+
+    def _compact(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: Headers
+    ) -> None:
+        if key is None:
+            raise BrokenInvariant(f"{topic} is compacted: its records need a key")
+        latest = self._broker.compacted.setdefault(topic, {})
+        if value is None:
+            latest.pop(key, None)
+        else:
+            latest[key] = Published(key, value, tuple(headers))
 
     def _partition_of(self, key: bytes | None) -> int:
         # Any stable spread will do here; only Kafka's partitions have to agree with other clients.
