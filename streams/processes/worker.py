@@ -130,7 +130,8 @@ def _quiet(settings: Settings) -> Settings:
 def _watch_surroundings(settings: Settings, processor: Processor, health: Health) -> None:
     names = names_of(settings)
     groups: dict[str, str] = {role: names.group(role) for role in ROLES}
-    members = GroupMembers(_quiet(settings).kafka_config(), groups)
+    # Whoever reads the actions with a program of their own has no deliverer that could be missed.
+    members = GroupMembers(_quiet(settings).kafka_config(), groups, optional=("deliver",))
     Surroundings(health, processor.metrics, members.count).start()
 
 

@@ -64,7 +64,9 @@ class Compose:
 
     def person(self) -> dict[str, str]:
         """The environment of a person's shell: this project and its ports, and no setting more."""
-        hosts = {name: one for name, one in self._environment.items() if "RFM_HOST" in name}
+        hosts = {
+            name: one for name, one in self._environment.items() if name.startswith("RFM_HOST_")
+        }
         return {**self._outside, **hosts, "COMPOSE_PROJECT_NAME": self.project}
 
     def container(self, service: str) -> str:

@@ -24,7 +24,6 @@ from tests.contract.documents import blocks, program_calls
 from tests.integration.running import Run, fetch, running
 from tests.operations.monitoring import RUNBOOKS
 from tests.prometheus import ALERTS, Prometheus, prometheus
-from tests.soak.harness import write_rules
 from tests.waiting import wait_until
 
 # What takes minutes in service takes seconds here: `for`, and the windows of rates.
@@ -32,6 +31,17 @@ HASTE = 10
 WAIT_S = 90.0
 # A client's call that hangs for ever is ended by the watchdog after 90 s, and then there is a start.
 HEALED_S = 200.0
+# A reminder that comes within seconds.
+CAMPAIGN = """
+name: cart_reminder
+version: 1
+priority: 10
+channels: [email]
+trigger: {event: cart.abandoned}
+max_start_delay: 4h
+steps:
+  - {name: first, after: 2s, template: cart_reminder_first, valid_for: 10m}
+"""
 # Commands of others that stand in the pages; ours are run.
 OTHERS = {"docker-compose", "ps", "redis-cli", "timedatectl", "chronyc", "date"}
 # The ports of docker-compose.yml, which the pages name.
@@ -213,7 +223,8 @@ def monitored(folder: Path, rules: Mapping[str, Any]) -> Iterator[Monitored]:
     with ExitStack() as stack:
         kafka = stack.enter_context(EmbeddedKafka.start(folder / "kafka"))
         redis = stack.enter_context(EmbeddedRedis.start(folder / "redis"))
-        write_rules(folder / "rules")
+        (folder / "rules" / "campaigns").mkdir(parents=True)
+        (folder / "rules" / "campaigns" / "cart_reminder.yaml").write_text(CAMPAIGN)
         shop = Monitored(folder, kafka, redis, _two_free_ports())
         targets = {f"rfm-{role}": [shop.address(role)] for role in ("intake", "decide")}
         shop.prometheus = stack.enter_context(prometheus(folder / "prometheus", targets, rules))

@@ -84,7 +84,7 @@ def _run(environment: dict[str, str], *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("variant", ["ordered", "disorder"])
+@pytest.mark.parametrize("variant", [pytest.param("disorder", marks=pytest.mark.soak), "ordered"])
 def test_replay_equals_the_oracle(
     variant: str, folder: Path, tmp_path: Path, environment: dict[str, str]
 ) -> None:

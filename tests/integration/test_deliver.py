@@ -207,6 +207,7 @@ def test_mails_go_out_over_tls_in_the_customers_language(
     assert PASSWORD not in "\n".join(run.err)
 
 
+@pytest.mark.soak
 def test_workers_beside_intake_share_the_partitions_and_survive_a_kill(
     rig: DeliverRig, receiver: Receiver, url: str, environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -62,7 +62,8 @@ def set_back(world: World, older: MemoryStateStore) -> None:
     world.store = older
 
 
-FATES = [same, wiped, set_back]
+# Recovery begins alike for all of them; tests/soak kills real stores in each of these ways.
+FATES = [same, *(pytest.param(one, marks=pytest.mark.soak) for one in (wiped, set_back))]
 
 
 @pytest.mark.parametrize("fate", FATES)

@@ -104,6 +104,7 @@ def storm(kafka: str, cluster: RedisCluster, folder: Path, faults: list[tuple[st
         shop.end()
 
 
+@pytest.mark.soak
 def test_a_lossy_failover_and_a_moved_slot_change_nothing(
     kafka: str, cluster: RedisCluster, tmp_path: Path
 ) -> None:

@@ -23,7 +23,6 @@ from tests.soak.worker import RECOVER, Point
 # after it too.
 EARLY, LATE = 4, 9
 INTAKE_EARLY = 2
-SAMPLED_PAIRS = 6
 SAMPLED_PAUSES = 4
 
 
@@ -76,13 +75,6 @@ def pauses() -> list[Pause]:
 def test_a_crash_at_any_step_changes_nothing(running: Servers) -> None:
     """Given a few hundred events; when the worker dies at a step; then nothing is lost or twice."""
     demand_none(run_side_by_side(single_crashes(), running, draw_seed()))
-
-
-def test_two_crashes_in_a_row_change_nothing(running: Servers) -> None:
-    """The same for some pairs of steps; the long run takes all of them."""
-    seed = draw_seed()
-    some = Random(seed).sample(pairs(), SAMPLED_PAIRS)
-    demand_none(run_side_by_side(some, running, seed))
 
 
 def test_a_zombie_changes_nothing(running: Servers) -> None:
