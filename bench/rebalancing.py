@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Thread
 
-from bench.latency import WARM_UP_S, watch_changes
+from bench.latency import WARM_UP_S, ChangeWatcher
 from bench.load import Load, publish_steady
 from streams.adapters.kafka.members import GroupMembers
 from streams.bootstrap import names_of
@@ -93,8 +93,8 @@ def measure_rebalancing(
         args=(settings.kafka_bootstrap_servers, topic, load, rate),
         kwargs={"until": lambda: bool(stopping)},
     )
-    found: list[tuple[float, float]] = []
-    watcher = Thread(target=lambda: found.extend(watch_changes(settings, publisher)))
+    told = ChangeWatcher(settings)
+    watcher = Thread(target=told.watch, args=(publisher,))
     for name in "abc"[:DECIDERS]:
         deciders.join(name)
     intake = start("intake", "i")
@@ -121,7 +121,7 @@ def measure_rebalancing(
         intake.terminate()
         intake.wait(_STOP_S)
     return [
-        _phase(name, [late for at_ms, late in found if begun[n] <= at_ms < begun[n + 1]])
+        _phase(name, [late for at_ms, late in told.found if begun[n] <= at_ms < begun[n + 1]])
         for n, (name, _) in enumerate(changes)
     ]
 

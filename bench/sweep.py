@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Thread
 
-from bench.latency import WARM_UP_S, watch_changes
+from bench.latency import WARM_UP_S, ChangeWatcher
 from bench.load import Load, publish_steady
 from streams.bootstrap import build_store, names_of
 from streams.codec.partition import PartitionRecord, decode_partition
@@ -17,6 +17,7 @@ from streams.settings import Settings
 
 _LOOK_S = 0.5
 _LONGEST_S = 1_800.0
+_START_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +51,33 @@ def measure_sweep(
         args=(settings.kafka_bootstrap_servers, topic, load, rate),
         kwargs={"until": lambda: bool(stopping)},
     )
-    found: list[tuple[float, float]] = []
-    watcher = Thread(target=lambda: found.extend(watch_changes(settings, publisher)))
+    changes = ChangeWatcher(settings)
+    watcher = Thread(target=changes.watch, args=(publisher,))
     publisher.start()
     watcher.start()
-    time.sleep(WARM_UP_S)
+    try:
+        time.sleep(WARM_UP_S)
+        # The backlog from the processes' start is no sweep's doing.
+        changes.wait_until_live(_START_S)
+        began_ms, began_s = time.time_ns() / 1e6, time.monotonic()
+        _sweep(settings, apply_rules)
+        seconds, ended_ms = time.monotonic() - began_s, time.time_ns() / 1e6
+    finally:
+        stopping.append(True)
+        publisher.join()
+        watcher.join()
+    late = sorted(latency for at_ms, latency in changes.found if began_ms <= at_ms <= ended_ms)
+    return SweepResult(seconds, late[len(late) // 2], late[len(late) * 99 // 100], len(late))
+
+
+def _sweep(settings: Settings, apply_rules: Callable[[], None]) -> None:
     before = max(record.rules_version for record in _records(settings))
-    began_ms, began_s = time.time_ns() / 1e6, time.monotonic()
+    deadline_s = time.monotonic() + _LONGEST_S
     apply_rules()
     while not all(record.swept_rules_version > before for record in _records(settings)):
-        if time.monotonic() - began_s > _LONGEST_S:
-            stopping.append(True)
+        if time.monotonic() > deadline_s:
             raise TimeoutError(f"the sweep took longer than {_LONGEST_S:g} s")
         time.sleep(_LOOK_S)
-    seconds, ended_ms = time.monotonic() - began_s, time.time_ns() / 1e6
-    stopping.append(True)
-    publisher.join()
-    watcher.join()
-    late = sorted(latency for at_ms, latency in found if began_ms <= at_ms <= ended_ms)
-    return SweepResult(seconds, late[len(late) // 2], late[len(late) * 99 // 100], len(late))
 
 
 def _records(settings: Settings) -> list[PartitionRecord]:

@@ -11,7 +11,8 @@ from streams.cli.context import check_kafka, open_store, quiet_settings_of
 from streams.cli.help_text import described
 from streams.cli.output import confirm, note, print_fields, progress_bar
 from streams.errors import UsageError
-from streams.repartition.moving import Progress, Repartition
+from streams.repartition.moving import Repartition
+from streams.repartition.steps import Progress
 from streams.settings import Settings
 
 _HELP = described(

@@ -15,8 +15,9 @@ from streams.bootstrap import build_decider, build_rules_log, build_store, ensur
 from streams.core.inputs import CustomerMoved, GenerationBegun
 from streams.errors import UsageError
 from streams.intake.build import build_intake
-from streams.repartition import moving, old_generation
-from streams.repartition.moving import Repartition, Step
+from streams.repartition import filling, old_generation
+from streams.repartition.moving import Repartition
+from streams.repartition.steps import Step
 from streams.settings import Settings
 from tests.command_line import Unmeasured, decide_all, run_command
 from tests.integration.intake_rig import Recorder, Rig, run_until
@@ -181,7 +182,7 @@ def rules(tmp_path: Path) -> Path:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Move a handful of customers at a time, and wait for no more."""
-    monkeypatch.setattr(moving, "MAX_CUSTOMERS", 7)
+    monkeypatch.setattr(filling, "MAX_CUSTOMERS", 7)
     monkeypatch.setattr(old_generation, "_WAIT_S", 0.02)
 
 
