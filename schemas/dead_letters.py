@@ -34,6 +34,7 @@ class Reason(StrEnum):
     GUEST_CUSTOMER = "guest_customer"
     TIME_MARK_UNDER_WALL_CLOCK = "time_mark_under_wall_clock"
     MERGE_CYCLE = "merge_cycle"
+    TOO_MANY_ATTRIBUTES = "too_many_attributes"
     INVALID_ACTION = "invalid_action"
     TEMPLATE_ERROR = "template_error"
     NO_ADDRESS = "no_address"
@@ -95,6 +96,10 @@ REMEDIES: Final[dict[Reason, str]] = {
     Reason.MERGE_CYCLE: (
         "The customer was merged into another that leads back to it, or over more than 8 merges. "
         "Merge into the customer that stays. The value is the journal record, not the event."
+    ),
+    Reason.TOO_MANY_ATTRIBUTES: (
+        "A customer has at most 200 attributes over all time, removed ones included. The rest of the "
+        "event was taken in. Send fewer names. The value is the journal record, not the event."
     ),
     Reason.INVALID_ACTION: (
         "Of the delivery stage: a record of `marketing.actions` that keeps no contract. Only "

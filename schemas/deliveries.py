@@ -18,7 +18,9 @@ class DeliveryReported(InboundEvent):
     outcome: Annotated[
         Literal["sent", "failed", "bounced", "opened", "clicked", "unsubscribed", "complained"],
         described(
-            "What happened; unsubscribed and complained withdraw consent for the channel.", "sent"
+            "What happened; unsubscribed, complained and bounced withdraw consent for the channel. A "
+            "mailbox that is full for now has not bounced for good: report failed.",
+            "sent",
         ),
     ]
     detail: Annotated[

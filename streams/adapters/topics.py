@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 30.0
 LEADER_POLL_S = 0.05
+# With two copies, a majority would stop everything as soon as one broker is restarted.
+_SPARE_COPIES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class WantedTopic:
-    """One topic as it should be on the broker: its name there, partitions and settings.
+    """One topic as it should be on the broker: its name there, partitions, copies and settings.
 
     `may_have_others`: any number of partitions will do where it exists. Intake reads public topics
     however they are cut, and what we publish is keyed by customer.
@@ -34,6 +36,7 @@ class WantedTopic:
     partitions: int
     config: Mapping[str, str]
     may_have_others: bool = False
+    copies: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,10 @@ class CreationReport:
 
 
 def plan_topics(
-    namespace: str, generation: int, partitions: Mapping[str, int] | None = None
+    namespace: str,
+    generation: int,
+    partitions: Mapping[str, int] | None = None,
+    replication_factor: int = 1,
 ) -> tuple[WantedTopic, ...]:
     """Give the whole table under a namespace and a generation.
 
@@ -95,11 +101,20 @@ def plan_topics(
         WantedTopic(
             physical_name(topic, namespace, generation),
             counts[topic.name],
-            topic.config(),
+            {**topic.config(), **_durable(replication_factor)},
             may_have_others=topic.role in ("public", "output"),
+            copies=replication_factor,
         )
         for topic in TOPICS
     )
+
+
+def _durable(copies: int) -> dict[str, str]:
+    """What is acknowledged stands on more than half of the copies, where one may be missing.
+
+    The broker's own default is one copy: a commit that its leader alone holds is lost with it.
+    """
+    return {"min.insync.replicas": str(copies // 2 + 1)} if copies >= _SPARE_COPIES else {}
 
 
 def create_topics(
@@ -116,12 +131,12 @@ def create_topics(
     changed them on purpose. Raises UsageError where an existing topic has another number of
     partitions than wanted, before anything is created; Transient where the broker does not answer.
     """
-    wanted = plan_topics(namespace, generation, partitions)
+    wanted = plan_topics(namespace, generation, partitions, replication_factor)
     before = _describe(admin, wanted)
     for want, found in zip(wanted, before, strict=True):
         _require_partitions(want, found)
     missing = [want for want, found in zip(wanted, before, strict=True) if not found.partitions]
-    created = _create(admin, missing, replication_factor)
+    created = _create(admin, missing)
     _wait_until_led(admin, [want.name for want in missing])
     after = _describe(admin, wanted)
     for want, found in zip(wanted, after, strict=True):
@@ -139,12 +154,13 @@ def describe_topics(
     generation: int,
     *,
     partitions: Mapping[str, int] | None = None,
+    replication_factor: int = 1,
 ) -> tuple[TopicDescription, ...]:
     """Every topic of the table as it is on the broker, with its differences from the table.
 
     Raises Transient where the broker does not answer.
     """
-    return _describe(admin, plan_topics(namespace, generation, partitions))
+    return _describe(admin, plan_topics(namespace, generation, partitions, replication_factor))
 
 
 def _require_partitions(want: WantedTopic, found: TopicDescription) -> None:
@@ -158,14 +174,12 @@ def _require_partitions(want: WantedTopic, found: TopicDescription) -> None:
     raise UsageError(message)
 
 
-def _create(
-    admin: AdminClient, missing: list[WantedTopic], replication_factor: int
-) -> tuple[str, ...]:
+def _create(admin: AdminClient, missing: list[WantedTopic]) -> tuple[str, ...]:
     if not missing:
         return ()
     pending = admin.create_topics(
         [
-            NewTopic(want.name, want.partitions, replication_factor, config=dict(want.config))
+            NewTopic(want.name, want.partitions, want.copies, config=dict(want.config))
             for want in missing
         ],
         operation_timeout=TIMEOUT_S,
@@ -238,22 +252,25 @@ def _describe(admin: AdminClient, wanted: tuple[WantedTopic, ...]) -> tuple[Topi
         entries = _fetch_config(answers[resources[want.name]], want.name)
         found = present[want.name].partitions
         config = {name: str(entry.value) for name, entry in entries.items()}
+        copies = min(len(each.replicas) for each in found.values())
         descriptions.append(
             TopicDescription(
                 name=want.name,
                 partitions=len(found),
-                replication_factor=min(len(each.replicas) for each in found.values()),
+                replication_factor=copies,
                 config={name: config[name] for name in want.config if name in config},
-                differences=_compare(want, len(found), config),
+                differences=_compare(want, len(found), copies, config),
             )
         )
     return tuple(descriptions)
 
 
 def _compare(
-    want: WantedTopic, partitions: int, config: Mapping[str, str]
+    want: WantedTopic, partitions: int, copies: int, config: Mapping[str, str]
 ) -> tuple[Difference, ...]:
     pairs = [] if want.may_have_others else [("partitions", str(want.partitions), str(partitions))]
+    if copies < want.copies:
+        pairs.append(("replication.factor", str(want.copies), str(copies)))
     pairs += [(name, value, config.get(name, "")) for name, value in want.config.items()]
     return tuple(
         Difference(want.name, name, value, found) for name, value, found in pairs if value != found

@@ -12,7 +12,7 @@ from streams.core.outputs import (
     ActionRequested,
     ActionSuppressed,
     Forwarded,
-    NotForwarded,
+    NotTaken,
     Output,
     SegmentChanged,
 )
@@ -109,9 +109,9 @@ class Timeline:
                 "event_id": event.event_id,
                 "to_customer_id": event.customer_id,
             }
-        if isinstance(output, NotForwarded):
+        if isinstance(output, NotTaken):
             return {
-                "type": "not_forwarded",
+                "type": "not_taken",
                 "event_id": output.event.event_id,
                 "reason": output.message,
             }

@@ -79,6 +79,7 @@ def _describe(
         settings.namespace,
         settings.generation,
         partitions=topic_partitions(settings),
+        replication_factor=settings.replication_factor,
     )
     if as_json:
         print_json(found)

@@ -18,7 +18,7 @@ from streams.core.outputs import (
     ActionSuppressed,
     CampaignOutcome,
     CartContent,
-    NotForwarded,
+    NotTaken,
     SegmentChanged,
 )
 from streams.core.schemes.scheme import FLAG_SEPARATOR
@@ -194,19 +194,21 @@ class OutputEncoder:
         }
 
 
-def dead_letter_of(refused: NotForwarded, partition: int, offset: int, now_ms: int) -> Message:
-    """The dead letter of a journal record that decide could not pass on; its value is that record."""
+def dead_letter_of(refused: NotTaken, partition: int, offset: int, now_ms: int) -> Message:
+    """The dead letter of a journal record, or of its part, that decide had no place for."""
     said = {
         "dlq.topic": "rfm.journal",
         "dlq.partition": str(partition),
         "dlq.offset": str(offset),
-        "dlq.reason": Reason.MERGE_CYCLE.value,
+        "dlq.reason": Reason(refused.reason).value,
         "dlq.message": refused.message,
         "dlq.at": format_instant(now_ms),
         "dlq.stage": "decide",
         "dlq.version": VERSION,
         "dlq.attempt": "1",
     }
+    if refused.field is not None:
+        said["dlq.field"] = refused.field
     headers = [(name, text.encode()) for name, text in said.items()]
     return Message(DEAD_LETTERS, refused.customer_id.encode(), encode_input(refused.event), headers)
 

@@ -9,6 +9,7 @@ The order at one instant for one customer: timers before the event; facts, then 
 and starts of campaigns, then their steps by due instant, priority, name and key.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from streams.core import merging, profile
@@ -39,7 +40,7 @@ from streams.core.inputs import (
     ServiceContacted,
 )
 from streams.core.moment import Moment
-from streams.core.outputs import ActionSuppressed, Output, SegmentChanged
+from streams.core.outputs import ActionSuppressed, NotTaken, Output, SegmentChanged
 from streams.core.rules import Rules
 from streams.core.state import CustomerState, Run
 from streams.core.values import Cause, stable_id
@@ -194,11 +195,31 @@ def _record(state: CustomerState, event: CustomerEvent, moment: Moment, late: bo
         case DeliveryReported():
             attribution.count_report(state, event)
             return profile.record(state, event)
-        case CustomerUpdated() | ConsentChanged():
+        case ConsentChanged():
             return profile.record(state, event)
+        case CustomerUpdated():
+            return _record_attributes(state, event, moment)
         case _:
             raise TypeError(f"no rule for {type(event).__name__}")
     state.last_event_at_ms = max(state.last_event_at_ms, event.occurred_at_ms)
+    return recorded
+
+
+def _record_attributes(state: CustomerState, event: CustomerUpdated, moment: Moment) -> bool:
+    recorded, left_out = profile.record_attributes(state, event)
+    if left_out:
+        moment.outputs.append(
+            NotTaken(
+                event=replace(event, attributes={one: event.attributes[one] for one in left_out}),
+                customer_id=state.customer_id,
+                reason="too_many_attributes",
+                message=(
+                    f"the customer has {profile.MAX_ATTRIBUTES} attributes, removed ones included, "
+                    f"and there is no room for {len(left_out)} more"
+                ),
+                field=f"attributes.{left_out[0]}",
+            )
+        )
     return recorded
 
 

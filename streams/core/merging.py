@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from streams.core.history import MAX_REMNANTS, drop_remnants, is_newer, order_hash
 from streams.core.inputs import CustomerEvent, CustomerMerged
-from streams.core.outputs import Forwarded, NotForwarded
+from streams.core.outputs import Forwarded, NotTaken
 from streams.core.products import merge_products
 from streams.core.state import (
     Attribute,
@@ -58,7 +58,7 @@ class MergedIn(CustomerEvent):
     attributions: list[Attribution] = field(default_factory=list)
 
 
-def hand_over(state: CustomerState, event: CustomerMerged, now_ms: int) -> Forwarded | NotForwarded:
+def hand_over(state: CustomerState, event: CustomerMerged, now_ms: int) -> Forwarded | NotTaken:
     """Empty the source, leave a redirect, and say what goes to the target."""
     folded = state.folded or Folded()
     event_id = stable_id("customer.merged", state.customer_id, event.event_id)
@@ -104,7 +104,7 @@ def hand_over(state: CustomerState, event: CustomerMerged, now_ms: int) -> Forwa
     return _forwarded(merged, state.customer_id)
 
 
-def forward(state: CustomerState, event: CustomerEvent, now_ms: int) -> Forwarded | NotForwarded:
+def forward(state: CustomerState, event: CustomerEvent, now_ms: int) -> Forwarded | NotTaken:
     """Pass a later event of a merged customer on to where the customer went."""
     target = state.merged_into or state.customer_id
     return _forwarded(replace(event, customer_id=target, received_at_ms=now_ms), state.customer_id)
@@ -181,11 +181,12 @@ def _add_folded(state: CustomerState, merged: MergedIn) -> None:
         drop_remnants(folded)
 
 
-def _forwarded(event: CustomerEvent, from_customer_id: str) -> Forwarded | NotForwarded:
+def _forwarded(event: CustomerEvent, from_customer_id: str) -> Forwarded | NotTaken:
     if event.hops >= MAX_HOPS or event.customer_id == from_customer_id:
-        return NotForwarded(
+        return NotTaken(
             event=event,
             customer_id=from_customer_id,
+            reason="merge_cycle",
             message=(
                 f"customer {from_customer_id!r} leads back to itself or over more than {MAX_HOPS} "
                 "merges; mend the merges in the shop"

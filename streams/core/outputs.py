@@ -1,11 +1,14 @@
 """What a decision says to the world, as plain values. `streams.codec` turns them into contracts."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from streams.core.facts import Facts
 from streams.core.inputs import CustomerEvent, Foreign, Item
 from streams.core.schemes.scheme import Scores
 from streams.core.values import Cause
+
+NotTakenReason = Literal["merge_cycle", "too_many_attributes"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -139,13 +142,18 @@ class Forwarded:
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
-class NotForwarded:
-    """An input that found no customer to go to; it becomes a dead letter."""
+class NotTaken:
+    """An input, or what of it had no place; it becomes a dead letter with this reason.
+
+    `field` names the event's field where it is one.
+    """
 
     event: CustomerEvent
     customer_id: str
+    reason: NotTakenReason
     message: str
+    field: str | None = None
 
 
 Message = SegmentChanged | ActionRequested | ActionCancelled | ActionSuppressed | CampaignOutcome
-Output = Message | Forwarded | NotForwarded
+Output = Message | Forwarded | NotTaken

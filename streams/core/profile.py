@@ -10,12 +10,8 @@ _WITHDRAWING = frozenset({"unsubscribed", "complained", "bounced"})
 MAX_ATTRIBUTES = 200
 
 
-def record(
-    state: CustomerState, event: CustomerUpdated | ConsentChanged | DeliveryReported
-) -> bool:
-    """Take in attributes or consent; False where nothing newer came."""
-    if isinstance(event, CustomerUpdated):
-        return _record_attributes(state, event)
+def record(state: CustomerState, event: ConsentChanged | DeliveryReported) -> bool:
+    """Take in consent; False where nothing newer came."""
     if isinstance(event, ConsentChanged):
         return _record_consent(state, event.channel, event.granted, event)
     if event.outcome in _WITHDRAWING:
@@ -23,8 +19,9 @@ def record(
     return True
 
 
-def _record_attributes(state: CustomerState, event: CustomerUpdated) -> bool:
-    newer = False
+def record_attributes(state: CustomerState, event: CustomerUpdated) -> tuple[bool, list[str]]:
+    """Take in attributes; False where nothing newer came, and the names there was no room for."""
+    newer, left_out = False, []
     for name, value in event.attributes.items():
         known = state.attributes.get(name)
         if known is not None:
@@ -33,11 +30,12 @@ def _record_attributes(state: CustomerState, event: CustomerUpdated) -> bool:
             ):
                 continue
         elif len(state.attributes) >= MAX_ATTRIBUTES:
+            left_out.append(name)
             continue
         # A removed attribute stays as None, so that an older value that comes late does not return.
         state.attributes[name] = Attribute(value, event.occurred_at_ms, event.event_id)
         newer = True
-    return newer
+    return newer, left_out
 
 
 def _record_consent(

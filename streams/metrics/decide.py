@@ -60,7 +60,8 @@ class DecideMetrics(SharedMetrics):
         self._events = c.EVENTS.counter(registry)
         self._forwarded = c.EVENTS_FORWARDED.counter(registry)
         self._dead_letters = c.DEAD_LETTERS.counter(registry)
-        self._dead_letters.labels(Reason.MERGE_CYCLE.value)
+        for reason in (Reason.MERGE_CYCLE, Reason.TOO_MANY_ATTRIBUTES):
+            self._dead_letters.labels(reason.value)
         self._late = c.EVENTS_LATE.counter(registry)
         self._duplicates = c.EVENTS_DUPLICATE.counter(registry)
         self._said = {
@@ -112,8 +113,8 @@ class DecideMetrics(SharedMetrics):
             self._snapshots_taken.inc(len(decided.counting.snapshots))
             self._states_written.inc(len(decided.changed))
             self._forwarded.inc(len(decided.forwarded))
-            if decided.refused:
-                self._dead_letters.labels(Reason.MERGE_CYCLE.value).inc(len(decided.refused))
+            for _, refused in decided.refused:
+                self._dead_letters.labels(refused.reason).inc()
         for (what, *labels), count in said.items():
             self._said[what].labels(*labels).inc(count)
         if self._wall_clock:

@@ -24,7 +24,7 @@ from streams.core.inputs import (
     Sweep,
     Tick,
 )
-from streams.core.outputs import Forwarded, Message, NotForwarded, Output, SegmentChanged
+from streams.core.outputs import Forwarded, Message, NotTaken, Output, SegmentChanged
 from streams.core.population.counted import Counted
 from streams.core.population.snapshot import Snapshot
 from streams.core.rules import Rules, RulesError, compile_rules
@@ -81,7 +81,7 @@ class Decided:
     resegmented: dict[str, tuple[Scheme, ...]] = field(default_factory=dict)
     outputs: list[Message] = field(default_factory=list)
     forwarded: list[CustomerEvent] = field(default_factory=list)
-    refused: list[tuple[int, NotForwarded]] = field(default_factory=list)
+    refused: list[tuple[int, NotTaken]] = field(default_factory=list)
     paused: list[CampaignPaused] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
     tick_read: bool = False
@@ -283,7 +283,7 @@ class BatchDecider:
         for output in outputs:
             if isinstance(output, Forwarded):
                 decided.forwarded.append(output.event)
-            elif isinstance(output, NotForwarded):
+            elif isinstance(output, NotTaken):
                 decided.refused.append((decided.next_offset - 1, output))
             else:
                 decided.outputs.append(output)

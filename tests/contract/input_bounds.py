@@ -66,7 +66,11 @@ def _events() -> list[tuple[str, str, str]]:
 
 def _customers() -> list[tuple[str, str, str]]:
     return [
-        ("attributes of a customer", f"{profile.MAX_ATTRIBUTES}", "further names are not taken"),
+        (
+            "attributes of a customer",
+            f"{profile.MAX_ATTRIBUTES}",
+            "further names become a dead letter, the rest is taken",
+        ),
         (
             "carts of a customer",
             f"{carts.MAX_CARTS}, {carts.MAX_CART_ITEMS} lines each",

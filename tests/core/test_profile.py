@@ -1,11 +1,13 @@
 """Attributes and consent: last writer wins, by the shop's time, in any order of arrival."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
 from streams.core import profile
 from streams.core.inputs import CustomerUpdated, DeliveryReported
+from streams.core.outputs import NotTaken
 from tests.core.story import DAY, T0, Story
 
 
@@ -32,9 +34,17 @@ def test_the_latest_attribute_wins_in_any_order() -> None:
 def test_attributes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(profile, "MAX_ATTRIBUTES", 2)
     story = Story()
-    story.take(CustomerUpdated, T0, attributes={"a": 1.0, "b": 2.0, "c": 3.0})
+    event = story.take(CustomerUpdated, T0, attributes={"a": 1.0, "b": 2.0, "c": 3.0, "d": None})
+    assert isinstance(event, CustomerUpdated)
+    [not_taken] = [one for one in story.outputs if isinstance(one, NotTaken)]
+    assert not_taken.event == replace(event, attributes={"c": 3.0, "d": None})
+    assert (not_taken.reason, not_taken.field) == ("too_many_attributes", "attributes.c")
+    assert not_taken.message == (
+        "the customer has 2 attributes, removed ones included, and there is no room for 2 more"
+    )
     story.take(CustomerUpdated, T0 + 1, attributes={"a": 9.0})
     assert {name: one.value for name, one in story.state.attributes.items()} == {"a": 9.0, "b": 2.0}
+    assert len([one for one in story.outputs if isinstance(one, NotTaken)]) == 1
 
 
 @pytest.mark.parametrize("reverse", [False, True])

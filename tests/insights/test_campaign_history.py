@@ -12,7 +12,7 @@ from streams.core.outputs import (
     ActionSuppressed,
     CampaignOutcome,
     Forwarded,
-    NotForwarded,
+    NotTaken,
     SegmentChanged,
 )
 from streams.core.values import DAY_MS, HOUR_MS
@@ -54,7 +54,7 @@ def told(entries: list[Entry]) -> list[dict[str, Any]]:
         msgspec.json.decode(encoder.encode(output).value)
         for entry in entries
         for output in entry.outputs
-        if not isinstance(output, Forwarded | NotForwarded)
+        if not isinstance(output, Forwarded | NotTaken)
     ]
 
 

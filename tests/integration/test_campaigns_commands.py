@@ -22,24 +22,12 @@ from streams.core.values import DAY_MS
 from streams.insights.topic_reader import TopicReader
 from streams.settings import Settings, load_settings
 from tests.command_line import Ran, run_command
+from tests.integration.policy import POLICY
 from tests.integration.running import running
 from tests.waiting import wait_until
 
 WAIT_S = 20.0
 PARTITIONS = 2
-POLICY = """
-caps: [{actions: 50, per: 7d}]
-quiet_hours: none
-holdout: 0%
-seasons: [3, 4]
-mutes: []
-offers:
-  classes: {gift: {perk: true, expires: 30d}}
-  floor: 10%
-  floors: {}
-  never_discounted: []
-  without_costs: perks
-"""
 # Nothing but the steps and the guard differs between them.
 CAMPAIGN = """
 name: {name}

@@ -27,6 +27,7 @@ from streams.ports import StoreWrite
 from tests import servers
 from tests.command_line import Ran, run_command
 from tests.integration.deliver_rig import webhook_environment
+from tests.integration.policy import POLICY
 from tests.integration.running import Run, running
 from tests.receiver import SECRET, Receiver, listening
 from tests.secured import (
@@ -41,19 +42,6 @@ from tests.waiting import wait_until
 
 WAIT_S = 60.0
 CUSTOMER = "C-1"
-POLICY = """
-caps: [{actions: 50, per: 7d}]
-quiet_hours: none
-holdout: 0%
-seasons: [3, 4]
-mutes: []
-offers:
-  classes: {gift: {perk: true, expires: 30d}}
-  floor: 10%
-  floors: {}
-  never_discounted: []
-  without_costs: perks
-"""
 CAMPAIGN = """
 name: thanks
 version: 1

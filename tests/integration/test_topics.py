@@ -105,6 +105,27 @@ def test_more_replicas_than_brokers_is_said(admin: AdminClient, namespace: str) 
 
 
 @pytest.mark.parametrize(
+    ("copies", "at_least"), [(1, None), (2, None), (3, "2"), (4, "3"), (5, "3")]
+)
+def test_what_is_acknowledged_stands_on_most_copies(copies: int, at_least: str | None) -> None:
+    wanted = plan_topics("", 1, replication_factor=copies)
+    assert {want.config.get("min.insync.replicas") for want in wanted} == {at_least}
+    assert {want.copies for want in wanted} == {copies}
+
+
+def test_too_few_copies_are_a_difference(admin: AdminClient, namespace: str) -> None:
+    create_topics(admin, namespace, 1, partitions=FEW)
+    assert not any(
+        each.differences for each in describe_topics(admin, namespace, 1, partitions=FEW)
+    )
+    for each in describe_topics(admin, namespace, 1, partitions=FEW, replication_factor=3):
+        assert {
+            Difference(each.name, "replication.factor", "3", "1"),
+            Difference(each.name, "min.insync.replicas", "2", "1"),
+        } == set(each.differences)
+
+
+@pytest.mark.parametrize(
     ("partitions", "message"),
     [
         ({"shop.order": 3}, r"no such topic: shop\.order;"),

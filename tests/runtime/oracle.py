@@ -22,7 +22,7 @@ from streams.core.inputs import (
     Sweep,
     Tick,
 )
-from streams.core.outputs import Forwarded, NotForwarded, Output, SegmentChanged
+from streams.core.outputs import Forwarded, NotTaken, Output, SegmentChanged
 from streams.core.population.census import Census
 from streams.core.rules import Rules, compile_rules
 from streams.core.state import CustomerState
@@ -57,7 +57,7 @@ class Folded:
     def messages(self) -> list[Message]:
         encoder = OutputEncoder("EUR")
         # What goes on to another partition of the journal (merges) is no message.
-        inward = (Forwarded, NotForwarded)
+        inward = (Forwarded, NotTaken)
         return [encoder.encode(one) for one in self.outputs if not isinstance(one, inward)]
 
     def take(self, record: Input) -> None:

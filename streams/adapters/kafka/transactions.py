@@ -5,7 +5,7 @@ from typing import NoReturn
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from streams.adapters.kafka.config import Config, transactional_config
+from streams.adapters.kafka.config import MAX_MESSAGE_BYTES, Config, transactional_config
 from streams.adapters.kafka.refusals import failure_of, is_refusal
 from streams.errors import BrokenInvariant, Fenced, Transient, UnknownOutcome
 from streams.ports import Headers
@@ -168,6 +168,13 @@ def _sort(error: KafkaException, doing: str) -> NoReturn:
         raise failure_of(doing, cause) from error
     if cause.code() in _FENCED:
         raise Fenced(f"{doing}: another process took over: {cause.str()}") from error
+    if cause.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+        # It would be as large when tried again, for ever and without a word.
+        raise BrokenInvariant(
+            f"{doing}: a record is larger than topics take, {MAX_MESSAGE_BYTES} bytes: a customer's "
+            "state has outgrown every bound, please report it. `rfm-streams status` shows the "
+            "partition by its lag"
+        ) from error
     if cause.fatal():
         raise BrokenInvariant(f"{doing}: {cause.name()}: {cause.str()}") from error
     # Some errors that need an abort carry no flag at all, so everything else is aborted as well.
