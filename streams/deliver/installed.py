@@ -25,7 +25,7 @@ def require_installed() -> None:
     if missing:
         raise UsageError(
             f"run deliver: the extra `deliver` is not installed (no {', '.join(missing)}): "
-            "pip install 'rfm-streams[deliver]'"
+            "pip install '.[deliver]' where the project is"
         )
 
 

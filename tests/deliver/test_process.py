@@ -43,7 +43,7 @@ def test_without_the_extra_the_command_says_what_to_install(
     installed.require_installed()
     monkeypatch.delitem(sys.modules, "faust", raising=False)
     monkeypatch.setattr(installed, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"no faust.*pip install 'rfm-streams\[deliver\]'"):
+    with pytest.raises(UsageError, match=r"no faust.*pip install '\.\[deliver\]'"):
         installed.require_installed()
 
 

@@ -160,8 +160,11 @@ def environment_of(base: dict[str, str], url: str, post: MailServer) -> dict[str
     }
 
 
-def publish_mix(rig: DeliverRig, count: int, dice: random.Random) -> Mix:
-    """Publish `count` actions in transactions, every few of which are aborted first."""
+def publish_mix(rig: DeliverRig, count: int, dice: random.Random, *, by_mail: bool = True) -> Mix:
+    """Publish `count` actions in transactions, every few of which are aborted first.
+
+    One in four is for a mail address. Without a mail server (`by_mail`) those too go to the webhook.
+    """
     mix = Mix()
     rig.know(
         customer(f"C-{number}", phone="+49 30 1234", **({"email": ""} if number % 40 == 7 else {}))
@@ -169,7 +172,9 @@ def publish_mix(rig: DeliverRig, count: int, dice: random.Random) -> Mix:
     )
     for first in range(0, count, BATCH):
         batch = [
-            one for number in range(first, min(count, first + BATCH)) for one in _kind(number, mix)
+            one
+            for number in range(first, min(count, first + BATCH))
+            for one in _kind(number, mix, by_mail)
         ]
         if dice.random() < 0.3:
             # What decide gave up: other ids, which nobody may ever see.
@@ -180,12 +185,12 @@ def publish_mix(rig: DeliverRig, count: int, dice: random.Random) -> Mix:
     return mix
 
 
-def _kind(number: int, mix: Mix) -> list[dict[str, Any]]:
+def _kind(number: int, mix: Mix, by_mail: bool) -> list[dict[str, Any]]:
     action_id = stable_id("test", str(number))
     at_ms = now_ms()
     until_ms = at_ms + 3_600_000
-    # One in four by mail, the others to the webhook.
-    changed: dict[str, Any] = {"channels": ["email" if number % 4 == 3 else "sms"]}
+    is_mail = number % 4 == 3
+    changed: dict[str, Any] = {"channels": ["email" if is_mail else "sms"]}
     following: list[dict[str, Any]] = []
     match number % 20:
         case 1:
@@ -204,7 +209,7 @@ def _kind(number: int, mix: Mix) -> list[dict[str, Any]]:
             mix.without_address.append(action_id)
         case _:
             mix.plain.append(action_id)
-            if number % 4 == 3:
+            if is_mail and by_mail:
                 mix.mailed.append(action_id)
     mix.valid_until_ms[action_id] = until_ms
     return [action(number, valid_until=format_instant(until_ms), **changed), *following]

@@ -140,7 +140,7 @@ def test_actions_go_out_while_masters_and_workers_die(
     }
     rig = DeliverRig(environment)
     receiver = Receiver(fail_share=0.2, delay_s=0.02, seed=seed)
-    mix = publish_mix(rig, 600, dice)
+    mix = publish_mix(rig, 600, dice, by_mail=False)
     harm = ClusterFaults(cluster, rig.settings, dice)
     with listening(receiver) as url:
         workers = Workers({**environment, **webhook_environment(url)}, 2)
