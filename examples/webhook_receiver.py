@@ -44,11 +44,12 @@ class Receiver(BaseHTTPRequestHandler):
             print("refused: the signature is wrong", flush=True)
             self.answer(401)
             return
-        key = self.headers["Idempotency-Key"]
+        # The same as Idempotency-Key, and signed.
+        key = self.headers["webhook-id"]
         with acting:
             if key not in acted:
-                acted.add(key)
                 act(json.loads(body), key)
+                acted.add(key)
         self.answer(202)
 
     def is_signed(self, body: bytes) -> bool:

@@ -64,6 +64,17 @@ def start_from_today(lists: SegmentLists, servers: str, changes: str, present: s
     lists.start(customers, follow_from)
 
 
+def require_same_partitions(servers: str, topic: str, known: dict[int, int]) -> None:
+    """End where the topic has been given more partitions since the lists were begun."""
+    consumer = consumer_of(servers)
+    there = consumer.list_topics(topic, 30).topics[topic].partitions
+    consumer.close()
+    if set(there) != set(known):
+        sys.exit(
+            f"{topic} has {len(there)} partitions, not {len(known)}: remove the file, start anew"
+        )
+
+
 def tell_group(servers: str, group: str, topic: str, lists: SegmentLists) -> None:
     """On the first start tell Kafka what the file says, for clients that ask there (Faust)."""
     consumer = consumer_of(servers, group=group)

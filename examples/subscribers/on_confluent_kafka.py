@@ -7,7 +7,7 @@ Kill it whenever you like and start it again. A namespace is a third argument.
 
 import sys
 
-from from_today import consumer_of, read, start_from_today
+from from_today import consumer_of, read, require_same_partitions, start_from_today
 from segment_lists import SegmentLists
 
 
@@ -18,6 +18,7 @@ def main(path: str, servers: str, namespace: str = "") -> None:
     lists = SegmentLists(path)
     if not lists.positions():
         start_from_today(lists, servers, changes, f"{prefix}customer-segments")
+    require_same_partitions(servers, changes, lists.positions())
     # The positions of the file are the only ones: they move with the effects, in one transaction.
     for message in read(consumer_of(servers), changes, lists.positions()):
         if not message.error():

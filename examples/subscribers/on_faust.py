@@ -13,7 +13,7 @@ from typing import Any
 
 import faust
 from faust_read_committed import ReadCommitted
-from from_today import start_from_today, tell_group
+from from_today import require_same_partitions, start_from_today, tell_group
 from segment_lists import SegmentLists
 
 GROUP = "segment-lists"
@@ -26,6 +26,7 @@ def main(path: str, servers: str, namespace: str = "") -> None:
     lists = SegmentLists(path)
     if not lists.positions():
         start_from_today(lists, servers, changes, f"{prefix}customer-segments")
+    require_same_partitions(servers, changes, lists.positions())
     tell_group(servers, f"{prefix}{GROUP}", changes, lists)
     app = faust.App(
         f"{prefix}{GROUP}",

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import typer
 from pydantic import SecretStr
 
+from streams.adapters.redis.url import is_torn
 from streams.bootstrap import build_rates
 from streams.cli.context import invocation_of
 from streams.cli.help_text import described
@@ -132,6 +133,8 @@ def _is_secret(key: str) -> bool:
 
 def _without_password(url: str) -> str:
     parts = urlsplit(url)
+    if is_torn(parts):
+        return f"{parts.scheme}://{_HIDDEN}"
     host = parts.netloc.rpartition("@")
     netloc = f"{_HIDDEN}@{host[2]}" if host[1] else parts.netloc
     # A password may stand in the query too.

@@ -92,7 +92,7 @@ def _tell_plan(repartition: Repartition, settings: Settings) -> None:
         note(f"generation {settings.generation} has moved already; nothing would be done")
         return
     reading = repartition.read()
-    spread = repartition.spread(reading)
+    spread = reading.spread
     print_fields(
         [
             ("generation", f"{settings.generation} -> {outlook.generation}"),

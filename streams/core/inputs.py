@@ -246,8 +246,9 @@ class GenerationBegun:
 
     `received_at_ms` is the greatest time of the partitions before. Rules, snapshot, `limits_number`,
     `swept` (rules version, number of the limits), `census_at_ms` and the latest snapshot that was told
-    stand as they stood there; `counts` and `paused` are this partition's share of the guards. The
-    customers follow, each as a `CustomerMoved`.
+    stand as they stood there; `counts` and `paused` are this partition's share of the guards.
+    `customers` is how many follow, each as a `CustomerMoved`: what is limited to a share of the
+    customers must not meet the first few alone.
     """
 
     received_at_ms: int
@@ -261,6 +262,7 @@ class GenerationBegun:
     told_snapshot: tuple[int, int] = (0, -1)
     counts: dict[str, dict[int, int]] = field(default_factory=dict)
     paused: dict[str, int] = field(default_factory=dict)
+    customers: int = 0
 
 
 @dataclass(slots=True, kw_only=True)

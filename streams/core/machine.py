@@ -9,7 +9,6 @@ The order at one instant for one customer: timers before the event; facts, then 
 and starts of campaigns, then their steps by due instant, priority, name and key.
 """
 
-from dataclasses import replace
 from typing import NamedTuple
 
 from streams.core import merging, profile
@@ -26,6 +25,7 @@ from streams.core.history import (
     record_return,
 )
 from streams.core.inputs import (
+    AttributeValue,
     CartAbandoned,
     CartUpdated,
     ConsentChanged,
@@ -190,7 +190,7 @@ def _record(state: CustomerState, event: CustomerEvent, moment: Moment, late: bo
             moment.outputs.append(merging.hand_over(state, event, moment.now_ms))
             return True
         case merging.MergedIn():
-            merging.take_in(state, event, lambda run: _group_of(run, moment))
+            _take_in(state, event, moment)
             return True
         case DeliveryReported():
             attribution.count_report(state, event)
@@ -207,20 +207,46 @@ def _record(state: CustomerState, event: CustomerEvent, moment: Moment, late: bo
 
 def _record_attributes(state: CustomerState, event: CustomerUpdated, moment: Moment) -> bool:
     recorded, left_out = profile.record_attributes(state, event)
-    if left_out:
-        moment.outputs.append(
-            NotTaken(
-                event=replace(event, attributes={one: event.attributes[one] for one in left_out}),
-                customer_id=state.customer_id,
-                reason="too_many_attributes",
-                message=(
-                    f"the customer has {profile.MAX_ATTRIBUTES} attributes, removed ones included, "
-                    f"and there is no room for {len(left_out)} more"
-                ),
-                field=f"attributes.{left_out[0]}",
-            )
-        )
+    _tell_left_out(state, event, {one: event.attributes[one] for one in left_out}, moment)
     return recorded
+
+
+def _take_in(state: CustomerState, event: merging.MergedIn, moment: Moment) -> None:
+    left_out = merging.take_in(state, event, lambda run: _group_of(run, moment))
+    _tell_left_out(state, event, {name: one.value for name, one in left_out.items()}, moment)
+
+
+def _tell_left_out(
+    state: CustomerState,
+    event: CustomerEvent,
+    left_out: dict[str, AttributeValue],
+    moment: Moment,
+) -> None:
+    """Say for which attributes there was no room, as an event of which nothing else is left."""
+    if not left_out:
+        return
+    rest = CustomerUpdated(
+        event_id=event.event_id,
+        customer_id=state.customer_id,
+        occurred_at_ms=event.occurred_at_ms,
+        received_at_ms=event.received_at_ms,
+        identity=event.identity,
+        source=event.source,
+        backfill=event.backfill,
+        attributes=left_out,
+    )
+    moment.outputs.append(
+        NotTaken(
+            event=rest,
+            customer_id=state.customer_id,
+            reason="too_many_attributes",
+            message=(
+                f"the customer has {profile.MAX_ATTRIBUTES} attributes, removed ones included, and "
+                f"there is no room for {len(left_out)} more"
+            ),
+            field=f"attributes.{next(iter(left_out))}",
+        )
+    )
 
 
 def _record_cart(state: CustomerState, event: CartUpdated, moment: Moment, late: bool) -> bool:

@@ -10,6 +10,7 @@ from streams.core.history import MAX_REMNANTS, drop_remnants, is_newer, order_ha
 from streams.core.inputs import CustomerEvent, CustomerMerged
 from streams.core.outputs import Forwarded, NotTaken
 from streams.core.products import merge_products
+from streams.core.profile import MAX_ATTRIBUTES
 from streams.core.state import (
     Attribute,
     Attribution,
@@ -110,10 +111,13 @@ def forward(state: CustomerState, event: CustomerEvent, now_ms: int) -> Forwarde
     return _forwarded(replace(event, customer_id=target, received_at_ms=now_ms), state.customer_id)
 
 
-def take_in(state: CustomerState, merged: MergedIn, group_of: Callable[[Run], str | None]) -> None:
+def take_in(
+    state: CustomerState, merged: MergedIn, group_of: Callable[[Run], str | None]
+) -> dict[str, Attribute]:
     """Add the facts of another customer; what both know counts once, consent is the stricter.
 
-    `group_of` tells the campaign group of a run, of which only one is live.
+    `group_of` tells the campaign group of a run, of which only one is live. Gives the attributes for
+    which there was no room.
     """
     for order_id, order in merged.orders.items():
         known = state.orders.get(order_id)
@@ -132,8 +136,7 @@ def take_in(state: CustomerState, merged: MergedIn, group_of: Callable[[Run], st
     state.offers = sorted({*state.offers, *merged.offers})
     if merged.products is not None:
         state.products = merge_products(state.products, merged.products)
-    for name, attribute in merged.attributes.items():
-        state.attributes.setdefault(name, attribute)
+    left_out = _add_attributes(state, merged)
     for channel, consent in merged.consents.items():
         own = state.consents.get(channel)
         if own is None or (own.granted and not consent.granted):
@@ -144,6 +147,17 @@ def take_in(state: CustomerState, merged: MergedIn, group_of: Callable[[Run], st
     both = {**merged.seen, **state.seen}
     state.seen = dict(sorted(both.items(), key=lambda one: one[1]))
     state.last_event_at_ms = max(state.last_event_at_ms, merged.last_event_at_ms)
+    return left_out
+
+
+def _add_attributes(state: CustomerState, merged: MergedIn) -> dict[str, Attribute]:
+    left_out: dict[str, Attribute] = {}
+    for name, attribute in merged.attributes.items():
+        if name not in state.attributes and len(state.attributes) >= MAX_ATTRIBUTES:
+            left_out[name] = attribute
+        else:
+            state.attributes.setdefault(name, attribute)
+    return left_out
 
 
 def _add_progress(

@@ -30,8 +30,8 @@ class Stood:
     snapshot: Snapshot | None = None
 
 
-def plan_beginning(stood: Sequence[Stood], partitions: int) -> list[GenerationBegun]:
-    """The first record of each of the new `partitions`.
+def plan_beginning(stood: Sequence[Stood], customers: Sequence[int]) -> list[GenerationBegun]:
+    """The first record of each new partition; `customers` is how many each will have.
 
     Raises `UsageError` where the old ones do not stand at one and the same place: then something is
     still on its way from one to another.
@@ -43,6 +43,7 @@ def plan_beginning(stood: Sequence[Stood], partitions: int) -> list[GenerationBe
         )
     _require_one("decide by rules version", [one.record.rules_version for one in stood])
     _require_one("decide under snapshot", [one.record.snapshot_number for one in stood])
+    partitions = len(customers)
     first, records = stood[0], [one.record for one in stood]
     if compile_rules(first.rules.rules, first.rules.version).uses_population:
         _require_one("were counted as of (ms)", [one.census_at_ms for one in records])
@@ -63,6 +64,7 @@ def plan_beginning(stood: Sequence[Stood], partitions: int) -> list[GenerationBe
             told_snapshot=max((one.told_snapshot_number, one.told_snapshot_ms) for one in records),
             counts=shares[number],
             paused=_paused(stood),
+            customers=customers[number],
         )
         for number in range(partitions)
     ]

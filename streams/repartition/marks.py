@@ -4,8 +4,14 @@ from streams.adapters.kafka.rules_log import RULES, KafkaRulesLog, Standing
 from streams.adapters.kafka.transactions import TransactionalProducer
 from streams.bootstrap import build_rules_log, names_of
 from streams.codec.generations import MARK_KEY, GenerationMark, Stage, encode_mark
+from streams.errors import UsageError
 from streams.repartition.topics import ask_patiently
 from streams.settings import Settings
+
+OVERTAKEN = (
+    "another run of this command has finished or given up this move meanwhile, or a process was started "
+    "in the new generation: `rfm-streams repartition --dry-run` says how things stand"
+)
 
 
 class Marks:
@@ -48,14 +54,27 @@ class Marks:
         producer = self._log.open_producer()
         try:
             # Read again under the id: another run may have been faster, and be far by now.
-            if self.is_closed() and self.is_ours(self.read_new().mark):
+            is_closed, ahead = self.is_closed(), self.read_new()
+            if is_closed and self.is_ours(ahead.mark):
                 return
+            self._require_unchanged(ahead)
             producer.begin()
             self.publish_filled(producer, self.filled_to(-1, -1))
             self._publish(producer, self._rules, self._leaving(Stage.MOVING))
             producer.commit()
         finally:
             producer.close()
+
+    def _require_unchanged(self, ahead: Standing) -> None:
+        """Raise where the old generation is left by now, or somebody lives in the new one."""
+        old = self.read_old()
+        is_left = old is not None and old.stage not in (Stage.OPEN, Stage.MOVING)
+        is_free = ahead == Standing() or (
+            self.is_ours(ahead.mark) and ahead.rules is None and ahead.mark is not None
+            and ahead.mark.source < 0
+        )  # fmt: skip
+        if is_left or not is_free:
+            raise UsageError(OVERTAKEN)
 
     def reopen_old(self) -> None:
         """Let the old generation live on."""

@@ -9,9 +9,9 @@ transaction, with the positions of intake and deliver in it, makes the new gener
 from collections import Counter
 from functools import partial
 
-from confluent_kafka import murmur2
 from confluent_kafka.admin import AdminClient
 
+from streams.adapters.kafka.members import GroupMembers
 from streams.adapters.kafka.rules_log import RULES, Standing
 from streams.adapters.kafka.state_log import KafkaStateLog
 from streams.adapters.kafka.transactions import TransactionalProducer
@@ -21,8 +21,8 @@ from streams.errors import UsageError
 from streams.repartition.beginning import plan_beginning
 from streams.repartition.carried import CARRIED, read_positions, send_positions
 from streams.repartition.filling import JOURNAL, Filler
-from streams.repartition.marks import Marks
-from streams.repartition.old_generation import OldGeneration, OldPartition
+from streams.repartition.marks import OVERTAKEN, Marks
+from streams.repartition.old_generation import ROLES, OldGeneration, OldPartition
 from streams.repartition.steps import Observe, Outlook, Progress, Reading, Step
 from streams.repartition.topics import ask_patiently, delete_topics, list_topics
 from streams.settings import Settings
@@ -59,7 +59,7 @@ class Repartition:
         self._rules_log = build_rules_log(settings)
         self._marks = Marks(settings, self._new_settings)
         self._admin = AdminClient(self._base)
-        self._old = OldGeneration(settings)
+        self._old = OldGeneration(settings, partitions)
 
     def close(self) -> None:
         """Close the connections."""
@@ -97,7 +97,7 @@ class Repartition:
             partitions.append(self._old.read(number))
             self._told("Reading", number + 1, self._settings.partitions)
         stood = [one.stood for one in partitions if one.stood is not None]
-        beginnings = plan_beginning(stood, self._partitions)
+        beginnings = plan_beginning(stood, _spread(partitions, self._partitions))
         rules = self._rules_log.load()
         if rules is None or rules.version != beginnings[0].rules_version:
             raise UsageError(
@@ -106,15 +106,6 @@ class Repartition:
                 "and try again"
             )
         return Reading(partitions, beginnings, rules)
-
-    def spread(self, reading: Reading) -> list[int]:
-        """How many customers each new partition will have."""
-        counts = Counter(
-            murmur2(one.customer_id.encode(), self._partitions)
-            for partition in reading.partitions
-            for one in self._old.customers(partition)
-        )
-        return [counts[number] for number in range(self._partitions)]
 
     def run(self) -> Outlook:
         """Do it, or what is left of it; raises where it cannot be done, and may be run again."""
@@ -131,17 +122,12 @@ class Repartition:
             self._marks.close_old()
         self._observe(Step.CHECK_AGAIN)
         self._check_again(reading)
-        producer = TransactionalProducer(
-            self._base, self._names.transactional_id("repartition", "all")
-        )
+        producer = self._open_producer()
         try:
             # Read under the id: what an earlier run left open has an end now.
             begun = self._marks.read_new().mark
             if begun is None or not self._marks.is_ours(begun):
-                raise UsageError(
-                    "another run of this command has finished or given up this move meanwhile: "
-                    "`rfm-streams repartition --dry-run` says how things stand"
-                )
+                raise UsageError(OVERTAKEN)
             filler = Filler(self._old, self._new_names, self._partitions, self._marks, producer)
             if begun.source < 0:
                 self._observe(Step.BEGIN)
@@ -150,6 +136,8 @@ class Repartition:
             self._observe(Step.WIPE)
             self._wipe()
             self._observe(Step.OPEN)
+            # Once more: whoever slipped in is a member by now, or has moved a position.
+            _require_same(reading, self._old.require_rest())
             self._open(producer)
         finally:
             producer.close()
@@ -161,19 +149,35 @@ class Repartition:
         The old generation goes on as it stood. Nobody ever decided anything in the new one, so its
         topics are deleted.
         """
-        is_closed = self._marks.is_closed()
-        if not is_closed:
-            self._rules_log.check_open()
-        topics = list_topics(self._admin)
-        named = [self._new_names.topic(name) for name in (JOURNAL, STATE, RULES)]
-        is_ours = self._new_names.topic(RULES) in topics and self._marks.is_ours(
-            self._marks.read_new().mark
-        )
-        if not is_closed and not is_ours:
-            return False
-        delete_topics(self._admin, [name for name in named if name in topics])
-        self._marks.reopen_old()
+        # Under the id of a move, so that a run under way ends here and cannot finish behind our back.
+        producer = self._open_producer()
+        try:
+            is_closed = self._marks.is_closed()
+            if not is_closed:
+                self._rules_log.check_open()
+            topics = list_topics(self._admin)
+            named = [self._new_names.topic(name) for name in (JOURNAL, STATE, RULES)]
+            there = [name for name in named if name in topics]
+            if not is_closed and not self._is_left_over(topics):
+                return False
+            delete_topics(self._admin, there)
+            self._marks.reopen_old()
+        finally:
+            producer.close()
         return True
+
+    def _open_producer(self) -> TransactionalProducer:
+        return TransactionalProducer(self._base, self._names.transactional_id("repartition", "all"))
+
+    def _is_left_over(self, topics: dict[str, int]) -> bool:
+        """Whether the topics of the new generation stand there without a life of their own."""
+        rules, journal = self._new_names.topic(RULES), self._new_names.topic(JOURNAL)
+        if rules not in topics:
+            return False
+        standing = self._marks.read_new()
+        if self._marks.is_ours(standing.mark):
+            return True
+        return standing == Standing() and not self._has_life(journal, topics.get(journal, 0))
 
     # -- before anything changes -----------------------------------------------------------------
 
@@ -196,7 +200,7 @@ class Repartition:
                     "outlived: remove it with `rfm-streams repartition --abandon`, then run this again"
                 )
             return standing.mark if is_closed else None
-        if standing != Standing() or (journal in topics and self._has_life(journal)):
+        if standing != Standing() or self._has_life(journal, topics.get(journal, 0)):
             raise UsageError(
                 f"generation {generation} has a life of its own: `rfm-streams status` under "
                 f"RFM_GENERATION={generation} shows it. Customers move into an empty one only: delete "
@@ -204,10 +208,10 @@ class Repartition:
             )
         return None
 
-    def _has_life(self, journal: str) -> bool:
+    def _has_life(self, journal: str, partitions: int) -> bool:
         log = KafkaStateLog(self._base, journal)
         try:
-            return any(ask_patiently(partial(log.end, one)) for one in range(self._partitions))
+            return any(ask_patiently(partial(log.end, one)) for one in range(partitions))
         finally:
             log.close()
 
@@ -215,12 +219,29 @@ class Repartition:
         """Look once more behind the mark: whoever joined before it is seen, who comes later sees it."""
         try:
             _require_same(reading, self._old.require_rest())
+            self._require_nobody_ahead()
         except UsageError:
             begun = self._marks.read_new().mark
             if begun is not None and begun.source < 0 and self._marks.is_ours(begun):
                 # Somebody was faster than the mark. Nothing has moved, so they may go on.
                 self._marks.reopen_old()
             raise
+
+    def _require_nobody_ahead(self) -> None:
+        """Raise where somebody began to live in the new generation before it was marked."""
+        begun = self._marks.read_new().mark
+        if begun is None or begun.source >= 0:
+            return
+        groups = {role: self._new_names.group(role) for role in ROLES}
+        journal = self._new_names.topic(JOURNAL)
+        if any(GroupMembers(self._base, groups).count().values()) or self._has_life(
+            journal, self._partitions
+        ):
+            generation = self._new_settings.generation
+            raise UsageError(
+                f"a process was started under RFM_GENERATION={generation} before everybody is there: "
+                "stop it, then run this with --abandon, and again without"
+            )
 
     # -- the move --------------------------------------------------------------------------------
 
@@ -241,6 +262,11 @@ class Repartition:
             send_positions(self._base, self._new_names, role, producer, positions)
         self._marks.publish_opened(producer)
         producer.commit()
+
+
+def _spread(partitions: list[OldPartition], new_partitions: int) -> list[int]:
+    total = sum((one.spread for one in partitions), Counter[int]())
+    return [total[number] for number in range(new_partitions)]
 
 
 def _require_same(reading: Reading, positions: list[int | None]) -> None:

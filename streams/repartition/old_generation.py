@@ -5,6 +5,7 @@ Nothing is taken from Redis, which only follows.
 
 import time
 from array import array
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -55,18 +56,21 @@ class OldPartition:
     """A partition at rest. `stood` is None where nothing was ever decided.
 
     `offsets` are those of the latest state of each customer, rising: 8 bytes a customer, so that the
-    states themselves can be read one after the other.
+    states themselves can be read one after the other. `spread` is how many of them go to each new
+    partition.
     """
 
     number: int
     stood: Stood | None
     offsets: "array[int]"
+    spread: Counter[int]
 
 
 class OldGeneration:
     """Journal and state of the settings' generation. Close it after use."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, new_partitions: int) -> None:
+        self._new_partitions = new_partitions
         self._names = names_of(settings)
         self._base = settings.kafka_config()
         self.partitions = settings.partitions
@@ -111,7 +115,10 @@ class OldGeneration:
                 special[key] = record.value or b""
         offsets = array("q", sorted(latest.values()))
         self._require_keyed(number, latest)
-        return OldPartition(number, self._stood(number, special, len(offsets)), offsets)
+        spread = Counter(
+            murmur2(key[len(CUSTOMER_PREFIX) :], self._new_partitions) for key in latest
+        )
+        return OldPartition(number, self._stood(number, special, len(offsets)), offsets, spread)
 
     def customers(self, partition: OldPartition, behind: int = -1) -> Iterator[Moving]:
         """The latest state of each customer behind an offset, in the order of offsets."""
@@ -144,6 +151,8 @@ class OldGeneration:
             raise Transient(f"positions of decide: {error.args[0].str()}") from error
         finally:
             consumer.close()
+        if any(one.error is not None for one in found):
+            raise Transient("positions of decide: the broker does not know them all just now")
         by_number = {one.partition: one.offset for one in found if one.offset >= 0}
         return [by_number.get(number) for number in range(self.partitions)]
 

@@ -38,6 +38,11 @@ class Reading:
         return sum(len(one.offsets) for one in self.partitions)
 
     @property
+    def spread(self) -> list[int]:
+        """How many of them each new partition will have."""
+        return [one.customers for one in self.beginnings]
+
+    @property
     def time_ms(self) -> int:
         """The time at which the new partitions begin."""
         return self.beginnings[0].received_at_ms

@@ -65,7 +65,7 @@ class Decided:
     `next_offset` is the journal position; `working` holds every state that was looked at, `changed`
     the ids of those to be written, in order of change. `resegmented` are the customers whose present
     segments are to be told, with the schemes that ran at their latest change: so what is told does
-    not depend on where a batch ends.
+    not depend on where a batch ends. `lives`: it went beyond what a generation begins with.
     """
 
     next_offset: int
@@ -87,6 +87,7 @@ class Decided:
     tick_read: bool = False
     sweep_read: bool = False
     complete: bool = True
+    lives: bool = False
 
 
 class BatchDecider:
@@ -129,6 +130,8 @@ class BatchDecider:
                 self._apply(record)
             else:
                 self._take_own(record)
+        # Whoever is moved stands before everything else.
+        decided.lives = not isinstance(records[-1][1], GenerationBegun | CustomerMoved)
         return decided
 
     def _take_own(self, record: Input) -> None:
@@ -331,12 +334,12 @@ class BatchDecider:
         decided.counting.latest = record.told_snapshot
         decided.guard.counts = {name: dict(parts) for name, parts in record.counts.items()}
         decided.guard.paused = dict(record.paused)
+        decided.guard.customers = record.customers
 
     def _take_moved(self, record: CustomerMoved) -> None:
         """Take in a customer of the generation before, as they stood there."""
         state = decode_state(record.customer_id, record.state)
         self._decided.working[record.customer_id] = state
-        self._decided.guard.customers += 1
         self._keep(state, [], None, None)
 
     def _take_rules(self, record: RulesApplied) -> None:

@@ -139,6 +139,8 @@ class Cycle:
         for number in polled.at_end:
             if number in self.partitions:
                 self.partitions[number].at_end = True
+                # Otherwise what was just read is not in the store before this batch is.
+                self.partitions[number].holds_everybody |= number not in batch.inputs
         self._check_idle(batch)
         self._planner.plan(batch)
         self._measures.owned(self.partitions)
@@ -406,6 +408,7 @@ class Cycle:
             if not decided.complete:
                 partition.at_end = False
                 self._log.start(number, decided.next_offset)
+            partition.holds_everybody |= decided.lives or partition.at_end
         return True
 
     # -- checks and failures -----------------------------------------------------------------------

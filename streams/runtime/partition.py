@@ -27,7 +27,8 @@ class Partition:
     `base` is the next offset of `rfm.state` that the store holds, `journal_offset` the next record
     to decide, `time_ms` the partition's time. `states` is the cache, least recently used first.
     `swept` are the rules version and the number of the limits of the latest finished sweep.
-    `guard` counts what campaigns do.
+    `guard` counts what campaigns do. `holds_everybody`: customers of the generation before are all
+    taken in, so that a walk through the store meets each of them.
     """
 
     number: int
@@ -41,6 +42,7 @@ class Partition:
     at_end: bool = False
     unread_tick: bool = False
     unread_sweep: bool = False
+    holds_everybody: bool = False
     population: Population = field(default_factory=Population)
     swept: tuple[int, int] = (0, 0)
     guard: Guard = field(default_factory=Guard)
@@ -57,6 +59,7 @@ class Partition:
         self.at_end = False
         self.unread_tick = False
         self.unread_sweep = False
+        self.holds_everybody = False
         self.sweeper = None
         self.survey = None
 

@@ -76,6 +76,7 @@ class Planner:
             partition
             for partition in self.partitions.values()
             if partition.phase is Phase.READY
+            and partition.holds_everybody
             and not partition.unread_sweep
             and partition.swept != partition.standing
         ]
@@ -125,7 +126,11 @@ class Planner:
         for partition in self.partitions.values():
             if partition.survey_due_ms is None:
                 partition.survey = None
-            elif partition.phase is Phase.READY and partition.swept == partition.standing:
+            elif (
+                partition.phase is Phase.READY
+                and partition.holds_everybody
+                and partition.swept == partition.standing
+            ):
                 waiting.append(partition)
         if waiting:
             self._survey(

@@ -16,8 +16,9 @@ BEHIND_MS = 400
 # Late in a sweep most customers are done already, above all where many new ones come. Passing over a
 # page of them costs a tenth of deciding them; so many are passed over for one chunk.
 MOST_PAGES = 8
-# While they wait, sweeping goes on all the same, after this; the rarer the longer they have waited.
-PATIENCE_S = 0.2
+# While they wait, sweeping goes on all the same, after this; the rarer the longer they have waited,
+# within a bound: clocks that differ by seconds look like events that have waited.
+PATIENCE_S, MOST_PATIENCE_S = 0.2, 1.0
 
 
 class Pace:
@@ -32,7 +33,7 @@ class Pace:
         """Take notice of how long the oldest live event of a batch has waited."""
         if waited_ms > BEHIND_MS:
             self.size = max(SMALLEST, self.size // 2)
-            self.pause_s = PATIENCE_S * (waited_ms / BEHIND_MS) ** 2
+            self.pause_s = min(PATIENCE_S * (waited_ms / BEHIND_MS) ** 2, MOST_PATIENCE_S)
         else:
             self.size, self.pause_s = min(LARGEST, self.size + SMALLEST), 0.0
 

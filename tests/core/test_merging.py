@@ -13,12 +13,13 @@ from streams.adapters.memory import (
 )
 from streams.codec.journal import decode_input, encode_input
 from streams.codec.state import decode_state
-from streams.core import history, merging
+from streams.core import history, merging, profile
 from streams.core.facts import facts_at
 from streams.core.inputs import (
     ConsentChanged,
     CustomerEvent,
     CustomerMerged,
+    CustomerUpdated,
     OrderPlaced,
     RulesApplied,
 )
@@ -47,6 +48,13 @@ def consent(customer: str, number: int, *, granted: bool) -> ConsentChanged:
     return ConsentChanged(
         event_id=f"c{number}", customer_id=customer, occurred_at_ms=T0, received_at_ms=T0,
         identity=2_000 + number, source="shop.customers", channel="email", granted=granted,
+    )  # fmt: skip
+
+
+def update(customer: str, number: int, **attributes: str) -> CustomerUpdated:
+    return CustomerUpdated(
+        event_id=f"u{number}", customer_id=customer, occurred_at_ms=T0, received_at_ms=T0,
+        identity=3_000 + number, source="shop.customers", attributes={**attributes},
     )  # fmt: skip
 
 
@@ -104,6 +112,25 @@ def test_later_events_of_the_source_reach_the_target() -> None:
     shop = Shop(order("A", 1), merge("A", "B", 1), order("A", 2, T0 + 2 * DAY))
     assert set(shop.state("B").orders) == {"o1", "o2"}
     assert shop.state("A").orders == {}
+
+
+def test_attributes_beyond_the_bound_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given two customers of one person with many attributes; then the rest is a dead letter."""
+    monkeypatch.setattr(profile, "MAX_ATTRIBUTES", 3)
+    monkeypatch.setattr(merging, "MAX_ATTRIBUTES", 3)
+    shop = Shop(
+        update("A", 1, a="of A", b="of A", c="of A"),
+        update("B", 2, b="of B", d="of B"),
+        merge("A", "B", 1),
+    )
+    known = {name: one.value for name, one in shop.state("B").attributes.items()}
+    assert known == {"b": "of B", "d": "of B", "a": "of A"}
+    [letter] = shop.broker.outputs["dead-letters"]
+    assert dict(letter.headers)["dlq.reason"] == b"too_many_attributes"
+    assert dict(letter.headers)["dlq.field"] == b"attributes.c"
+    left_out = decode_input(letter.value)
+    assert isinstance(left_out, CustomerUpdated)
+    assert (left_out.customer_id, left_out.attributes) == ("B", {"c": "of A"})
 
 
 def test_the_changes_say_that_a_merge_caused_them() -> None:

@@ -113,7 +113,10 @@ def test_the_url_of_a_cluster_names_nodes_login_and_options() -> None:
         ("redis+cluster://shop:hush@a:1,:2", "HOST:PORT"),
         ("redis+cluster://shop:hush@a:1,b:2/3", "database 0"),
         ("redis+cluster://shop:hush@a:1?read_from_replica=yes", "read_from_replica"),
-        ("redis+cluster://shop:hush@a:one", "one"),
+        ("redis+cluster://shop:hush@a:one", "port that is a number"),
+        ("redis+cluster://shop:hu/hush@a:1,b:2", "%2F for /"),
+        ("redis+cluster://shop:1/hush@a:1,b:2", "%2F for /"),
+        ("redis+cluster://shop:hush?x@a:1", "%2F for /"),
         ("redis://a:1", r"redis\+cluster://"),
     ],
 )

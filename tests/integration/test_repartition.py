@@ -6,14 +6,22 @@ from three partitions to seven while carts wait, merges are under way and duplic
 
 import json
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Consumer
 
 from streams.adapters.kafka.intake_log import PUBLIC_TOPICS
-from streams.bootstrap import build_decider, build_rules_log, build_store, ensure_rules
+from streams.bootstrap import (
+    build_decider,
+    build_rules_log,
+    build_store,
+    ensure_rules,
+    names_of,
+)
 from streams.core.inputs import CustomerMoved, GenerationBegun
-from streams.errors import UsageError
+from streams.errors import Fenced, UnknownOutcome, UsageError
 from streams.intake.build import build_intake
 from streams.repartition import filling, old_generation
 from streams.repartition.moving import Repartition
@@ -279,6 +287,117 @@ def test_who_starts_with_the_old_settings_is_stopped_before_anything_is_read(
     assert [one.customer_id for one in life.rig.events()] == ["C-1"]
 
 
+def run_with(settings: Settings, at: Step, between: Callable[[], object]) -> Repartition:
+    """A move in which something else happens right before a step, once."""
+    waiting = [between]
+
+    def observe(step: Step) -> None:
+        if step is at and waiting:
+            waiting.pop()()
+
+    return Repartition(settings, AFTER, observe)
+
+
+@pytest.fixture
+def rested(kafka: str, redis_url: str, namespace: str, rules: Path) -> Settings:
+    """An installation of some customers, at rest."""
+    life = Life(kafka, redis_url, namespace, rules)
+    for number in range(30):
+        life.order(number, number)
+    life.go_on(100)
+    return life.settings
+
+
+def ahead_of(settings: Settings) -> Settings:
+    return settings.model_copy(update={"generation": 2, "partitions": AFTER})
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_run_that_was_overtaken_moves_nobody_again(rested: Settings) -> None:
+    """Given two runs that looked at the same time; then the slower one finds the move finished."""
+    slower = run_with(rested, Step.MARK, lambda: Repartition(rested, AFTER).run())
+    with pytest.raises(UsageError, match="another run of this command"):
+        slower.run()
+    with pytest.raises(UsageError, match=r"RFM_GENERATION=2 and RFM_PARTITIONS=7"):
+        ensure_rules(rested)
+    build_rules_log(ahead_of(rested)).check_open()
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_new_generation_in_which_somebody_lives_is_left_alone(rested: Settings) -> None:
+    """Given a process that was started too early; then nothing is moved, and the old one lives on."""
+    early = run_with(rested, Step.MARK, lambda: ensure_rules(ahead_of(rested)))
+    with pytest.raises(UsageError, match="a process was started"):
+        early.run()
+    assert build_rules_log(rested).read().mark is None
+    decide_all(rested)
+
+
+@pytest.mark.usefixtures("quick")
+def test_members_of_the_new_generation_are_seen_behind_the_mark(rested: Settings) -> None:
+    names = names_of(ahead_of(rested))
+    member = Consumer(
+        {"bootstrap.servers": rested.kafka_bootstrap_servers, "group.id": names.group("intake")}
+    )
+
+    def join() -> None:
+        member.subscribe([names.topic("shop.orders")])
+        wait_until(lambda: member.poll(0.1) is None and bool(member.assignment()), 30, "it joined")
+
+    try:
+        with pytest.raises(UsageError, match=r"a process was started under RFM_GENERATION=2"):
+            run_with(rested, Step.CHECK_AGAIN, join).run()
+    finally:
+        member.close()
+    assert build_rules_log(rested).read().mark is None
+
+
+@pytest.mark.usefixtures("quick")
+def test_who_slips_in_between_the_looks_keeps_the_move_from_its_end(rested: Settings) -> None:
+    """Given a member of the old generation at the last step; then the move waits for its end."""
+    member = Consumer(
+        {
+            "bootstrap.servers": rested.kafka_bootstrap_servers,
+            "group.id": names_of(rested).group("deliver"),
+        }
+    )
+
+    def join() -> None:
+        member.subscribe([names_of(rested).topic("marketing.actions")])
+        wait_until(lambda: member.poll(0.1) is None and bool(member.assignment()), 30, "it joined")
+
+    try:
+        with pytest.raises(UsageError, match=r"processes are running \(deliver: 1\)"):
+            run_with(rested, Step.OPEN, join).run()
+    finally:
+        member.close()
+    assert Repartition(rested, AFTER).run().begun is not None
+    build_rules_log(ahead_of(rested)).check_open()
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_run_under_way_is_ended_before_its_work_is_given_up(rested: Settings) -> None:
+    """Given a move that is at work; when another process gives it up; then it cannot go on."""
+    # Its producer is another's by then, or its topics are gone, whichever it meets first.
+    with pytest.raises((Fenced, UnknownOutcome)):
+        run_with(rested, Step.CUSTOMERS, lambda: Repartition(rested, AFTER).abandon()).run()
+    assert build_rules_log(rested).read().mark is None
+    decide_all(rested)
+    assert Repartition(rested, AFTER).run().is_done is False
+
+
+@pytest.mark.usefixtures("quick")
+def test_topics_that_nobody_used_are_given_up_too(rested: Settings) -> None:
+    """Given a move that was killed before its mark; then it can be begun with another number."""
+    crash_at(rested, Step.MARK)
+    other = Repartition(rested, AFTER + 1)
+    with pytest.raises(UsageError, match=r"has 7 partitions already.*--abandon"):
+        other.run()
+    assert other.abandon() is True
+    assert other.abandon() is False
+    assert other.run().partitions == AFTER + 1
+
+
 @pytest.mark.usefixtures("quick")
 def test_the_command_says_what_to_do_first_and_can_be_given_up(
     kafka: str, redis_url: str, namespace: str, rules: Path
@@ -301,6 +420,8 @@ def test_the_command_says_what_to_do_first_and_can_be_given_up(
     life.rig.flush()
     with life.rig.intake() as (intake, measures):
         run_until(intake, lambda: measures.has_read_all(SOURCES), "everything was read")
+        for _ in range(20):
+            intake.cycle.run_once()
         code, said = command("--partitions", "7", "--yes")
         assert code == 2 and "processes are running (intake: 1)" in said and "10 s" in said
     code, said = command("--partitions", "7", "--yes")

@@ -19,6 +19,7 @@ import pytest
 import redis
 
 from streams.adapters.access import ROLES
+from streams.adapters.embedded import EmbeddedRedis
 from streams.adapters.kafka.names import Names
 from streams.adapters.redis.keys import Keys
 from streams.adapters.redis.store import RedisStateStore, connect
@@ -404,7 +405,7 @@ def test_redis_commands_that_are_missing_end_the_process_and_are_named(
 
 @pytest.mark.parametrize("server", ["redis", "valkey"])
 def test_a_command_that_is_missing_within_a_script_is_a_refusal_too(
-    shop: Installation, redis_url: str, server: str
+    shop: Installation, private_redis: EmbeddedRedis, server: str
 ) -> None:
     user = shop.user("scripter")
     rules = "reset on ~* +ping +evalsha +script|load +hget +hmget"
@@ -413,7 +414,7 @@ def test_a_command_that_is_missing_within_a_script_is_a_refusal_too(
         shop.store.run(line)
         url = shop.store.url(user, password_of(user))
     else:
-        with redis.Redis.from_url(redis_url) as client:
+        with redis.Redis.from_url(private_redis.url) as client:
             client.acl_setuser(
                 user,
                 enabled=True,
@@ -421,7 +422,7 @@ def test_a_command_that_is_missing_within_a_script_is_a_refusal_too(
                 passwords=[f"+{password_of(user)}"],
                 commands=["+ping", "+evalsha", "+script|load", "+hget", "+hmget"],
             )
-        url = redis_url.replace("//", f"//{user}:{password_of(user)}@")
+        url = private_redis.url.replace("//", f"//{user}:{password_of(user)}@")
     store = RedisStateStore(connect(url), Keys(shop.namespace), shop.namespace)
     with pytest.raises(Denied, match="rfm-streams topics acl"):
         store.apply(StoreWrite(7, 0, 1, [("C-1", b"x")], [], b"record", None))

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewPartitions
 
 from schemas.customer_segments import CustomerSegments
 from schemas.segment_changes import SegmentChanged
@@ -274,6 +276,35 @@ def test_positions_that_are_set_back_apply_nothing_twice(
         program.kill()
         assert program.lists() == teller.lists
         assert program.entered() == teller.entered
+    finally:
+        program.end()
+
+
+def test_more_partitions_of_the_topic_end_a_program_that_would_not_read_them(
+    settings: Settings, teller: Teller, tmp_path: Path
+) -> None:
+    teller.tell(5)
+    program = Program("on_confluent_kafka", settings, tmp_path)
+    program.start()
+    try:
+        program.wait_for("SELECT count(*) FROM positions", settings.partitions)
+        program.kill()
+        topic = names_of(settings).topic("segment-changes")
+        admin = AdminClient(settings.kafka_config())
+        admin.create_partitions([NewPartitions(topic, settings.partitions + 1)])[topic].result()
+        wait_until(
+            lambda: (
+                len(admin.list_topics(topic, 10).topics[topic].partitions) > settings.partitions
+            ),
+            WAIT_S,
+            "the broker shows the new partition",
+        )
+        program.start()
+        process = program._process
+        assert process is not None
+        assert process.wait(WAIT_S) == 1
+        assert "remove the file" in program._tail()
+        program._process = None
     finally:
         program.end()
 

@@ -12,6 +12,7 @@ import pytest
 import structlog
 import typer
 
+from streams.adapters.redis.store import connect
 from streams.cli.main import build_app
 from streams.environment import MAX_SECRET_BYTES, unknown_variables
 from streams.errors import UsageError
@@ -75,6 +76,30 @@ def test_a_file_with_a_secret_wins_over_the_settings_file(
     found = load_settings(tmp_path / "shop.toml").kafka_password
     assert found is not None
     assert found.get_secret_value() == "of the secret's file"
+
+
+TORN = [
+    "redis://shop:hush/7@localhost:6379/0",
+    "redis://shop:1/hush@localhost:6379/0",
+    "redis://shop:hush?7@localhost:6379/0",
+    "redis://shop:7?hush@localhost:6379/0",
+    "redis://shop:hush#7@localhost:6379/0",
+    "redis://shop:a@7/hush@localhost:6379/0",
+    "redis+cluster://shop:hush/7@localhost:6379,localhost:6380",
+]
+
+
+@pytest.mark.parametrize("url", TORN)
+def test_a_password_that_tears_its_url_is_not_shown(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a password with a mark that ends a host; then what is wrong is told, and not the password."""
+    monkeypatch.setenv("RFM_REDIS_URL", url)
+    with pytest.raises(ValueError, match=r"%2F for /") as refused:
+        connect(url)
+    assert_hushed(str(refused.value))
+    ran = run_command({"RFM_REDIS_URL": url}, "check-settings")
+    assert_hushed(ran.out + ran.err)
 
 
 @pytest.mark.parametrize(

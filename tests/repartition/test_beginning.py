@@ -27,12 +27,16 @@ def guarded(number: int, counts: dict[int, int], paused: dict[str, int] | None =
 
 
 def begin(*old: Stood, partitions: int = 7) -> list[GenerationBegun]:
-    return plan_beginning(old, partitions)
+    return plan_beginning(old, range(partitions))
 
 
 def test_time_never_goes_back_for_anybody() -> None:
     begun = begin(stood(0, time_ms=10), stood(1, time_ms=30), stood(2, time_ms=20))
     assert [one.received_at_ms for one in begun] == [30] * 7
+
+
+def test_every_partition_knows_from_the_start_how_many_it_will_have() -> None:
+    assert [one.customers for one in begin(stood(0))] == list(range(7))
 
 
 def test_the_rules_go_on_under_their_version() -> None:

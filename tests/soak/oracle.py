@@ -295,21 +295,34 @@ def compare_present(
         {key.decode(): one for key, one in found.items()},
     )
     told = {key.decode(): _segments_told(one.value) for key, one in found.items()}
+    stored = _segments_in(shares)
+    return complaints + _compare_values(f"{CUSTOMER_SEGMENTS} by the states:", stored, told)
+
+
+def carry_present(
+    before: Mapping[bytes, Said], after: Mapping[bytes, Said], shares: Mapping[int, Share]
+) -> dict[bytes, Said]:
+    """What stands in the topic after two lives: the latest, and nobody who has no segment by now."""
+    stored = _segments_in(shares)
+    return {key: one for key, one in {**before, **after}.items() if key.decode() in stored}
+
+
+# Segment names of a scheme, of which only flags are several, and the number of the latest change.
+_Segments = dict[str, tuple[list[str], int]]
+
+
+def _segments_in(shares: Mapping[int, Share]) -> dict[str, _Segments]:
+    """Those of the customers who have one."""
     memberships = {
         customer_id: _segments_stored(customer_id, value)
         for share in shares.values()
         for customer_id, value in share.states.items()
     }
-    stored = {
+    return {
         customer_id: segments
         for customer_id, segments in memberships.items()
         if any(names for names, _ in segments.values())
     }
-    return complaints + _compare_values(f"{CUSTOMER_SEGMENTS} by the states:", stored, told)
-
-
-# Segment names of a scheme, of which only flags are several, and the number of the latest change.
-_Segments = dict[str, tuple[list[str], int]]
 
 
 def _segments_told(value: bytes) -> _Segments:

@@ -26,6 +26,7 @@ from tests.soak.oracle import (
     JournalRecord,
     Said,
     Share,
+    carry_present,
     compare,
     compare_counts,
     compare_present,
@@ -209,9 +210,12 @@ class Reading:
         settings = self._settings
         journal = self.journal()
         wanted = fold(journal)
+        store = read_store(settings)
         if before is not None:
-            for topic, earlier in fold(before).said.items():
+            former = fold(before)
+            for topic, earlier in former.said.items():
                 wanted.said[topic] = earlier + wanted.said[topic]
+            wanted.present = carry_present(former.present, wanted.present, store)
         said = {topic: self._read_said(topic) for topic in OUTPUT_TOPICS}
         found = compare(wanted, said)
         counted = counted_in(journal)
@@ -221,7 +225,6 @@ class Reading:
             Counter({str(key): count for key, count in counted.items()}),
         )
         found += compare_shares("rfm.state", wanted.shares, self._read_state())
-        store = read_store(settings)
         found += compare_shares("Redis", wanted.shares, store)
         found += compare_present(wanted.present, self._read_present(), store)
         if published is not None:

@@ -47,15 +47,19 @@ class KafkaRulesLog:
 
     def check_open(self) -> None:
         """Raise `UsageError` where life does not go on in this generation."""
-        self._read_open()
+        self._read_open(waits=True)
 
-    def read(self) -> Standing:
-        """Everything that stands in the topic, the latest of each."""
+    def read(self, *, waits: bool = False) -> Standing:
+        """Everything that stands in the topic, the latest of each.
+
+        Without the id, a mark may be committed and not yet readable: who `waits` reads on until no
+        transaction is under way, or raises `Transient`.
+        """
         topic = self._names.topic(RULES)
         consumer = Consumer(reader_config(self._base))
         found = Standing()
         try:
-            _, end = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=_TIMEOUT_S)
+            end = self._written_end(topic) if waits else self._end(consumer, topic)
             consumer.assign([TopicPartition(topic, 0, 0)])
             position = 0
             while position < end:
@@ -75,14 +79,27 @@ class KafkaRulesLog:
             consumer.close()
         return found
 
-    def _read_open(self) -> RulesRecord | None:
-        standing = self.read()
+    def _written_end(self, topic: str) -> int:
+        """The end of everything written, transactions under way included."""
+        consumer = Consumer(reader_config(self._base, committed=False))
+        try:
+            return self._end(consumer, topic)
+        finally:
+            consumer.close()
+
+    @staticmethod
+    def _end(consumer: Consumer, topic: str) -> int:
+        _, end = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=_TIMEOUT_S)
+        return int(end)
+
+    def _read_open(self, *, waits: bool = False) -> RulesRecord | None:
+        standing = self.read(waits=waits)
         require_open(self._names.generation, standing.mark)
         return standing.rules
 
     def ensure(self, text: str, now_ms: int) -> RulesRecord:
         """The rules in force; where there are none, `text` becomes version 1."""
-        return self._read_open() or self._journal(
+        return self._read_open(waits=True) or self._journal(
             lambda known: text if known is None else known.rules, now_ms
         )
 

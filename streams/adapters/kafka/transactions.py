@@ -171,9 +171,8 @@ def _sort(error: KafkaException, doing: str) -> NoReturn:
     if cause.code() == KafkaError.MSG_SIZE_TOO_LARGE:
         # It would be as large when tried again, for ever and without a word.
         raise BrokenInvariant(
-            f"{doing}: a record is larger than topics take, {MAX_MESSAGE_BYTES} bytes: a customer's "
-            "state has outgrown every bound, please report it. `rfm-streams status` shows the "
-            "partition by its lag"
+            f"{doing}: a record is larger than topics take, {MAX_MESSAGE_BYTES} bytes; `rfm-streams "
+            "topics describe` shows a topic that takes less"
         ) from error
     if cause.fatal():
         raise BrokenInvariant(f"{doing}: {cause.name()}: {cause.str()}") from error

@@ -18,10 +18,11 @@ from redis.asyncio.cluster import ClusterNode as AsyncClusterNode
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.cluster import PRIMARY, REDIS_ALLOWED_KEYS, ClusterNode
-from redis.connection import SSLConnection, parse_url
+from redis.connection import SSLConnection
 from redis.exceptions import RedisClusterException
 from redis.retry import Retry
 
+from streams.adapters.redis.url import parse
 from streams.errors import RfmError, Transient, UsageError
 
 DEFAULT_PORT: Final = 6379
@@ -61,7 +62,7 @@ def parse_cluster_url(url: str) -> ClusterAddress:
     options: dict[str, Any] = {}
     for host in split["hosts"].split(","):
         login = split["login"] or ""
-        options = parse_url(f"{found['scheme']}://{login}{host.strip()}{split['tail']}")
+        options = parse(f"{found['scheme']}://{login}{host.strip()}{split['tail']}")
         name, port = options.pop("host", None), options.pop("port", DEFAULT_PORT)
         if not name:
             raise ValueError("redis+cluster:// wants nodes behind it: HOST:PORT,HOST:PORT")

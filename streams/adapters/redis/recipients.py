@@ -15,6 +15,7 @@ from streams.adapters.redis.cluster import connect_async_cluster, is_cluster
 from streams.adapters.redis.keys import Keys
 from streams.adapters.redis.scripts import LOOK_UP, AsyncClient
 from streams.adapters.redis.store import mapped
+from streams.adapters.redis.url import parse
 from streams.codec.partition import PartitionRecord, decode_partition, decode_rules
 from streams.codec.state import decode_state
 from streams.core.merging import MAX_HOPS
@@ -38,6 +39,7 @@ def connect_async(url: str, *, timeout_s: float = 5.0) -> AsyncClient:
     """
     if is_cluster(url):
         return connect_async_cluster(url, timeout_s, CLUSTER_CLIENTS)
+    parse(url)
     pool = redis.asyncio.BlockingConnectionPool.from_url(
         url,
         max_connections=MAX_CONNECTIONS,

@@ -13,6 +13,7 @@ from redis.retry import Retry
 from streams.adapters.redis.cluster import cluster_failure, connect_cluster, is_cluster
 from streams.adapters.redis.keys import Keys, PartitionKeys
 from streams.adapters.redis.scripts import APPLY, LOAD, LOAD_TIMERS, SCAN, Client, Script
+from streams.adapters.redis.url import parse
 from streams.errors import BrokenInvariant, Denied, Transient, UsageError
 from streams.ports import Outcome, PositionChanged, StoredPosition, StoreWrite, check_generation
 
@@ -36,6 +37,7 @@ def connect(url: str, *, timeout_s: float = 5.0) -> Client:
     if is_cluster(url):
         with mapped():
             return connect_cluster(url, timeout_s)
+    parse(url)
     return redis.Redis.from_url(
         url,
         socket_timeout=timeout_s,
