@@ -8,6 +8,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from confluent_kafka import Consumer
@@ -20,6 +21,7 @@ from streams.bootstrap import (
     ensure_rules,
     names_of,
 )
+from streams.codec.generations import MARK_KEY, GenerationMark, Stage, encode_mark
 from streams.core.inputs import CustomerMoved, GenerationBegun
 from streams.errors import Fenced, UnknownOutcome, UsageError
 from streams.intake.build import build_intake
@@ -373,6 +375,25 @@ def test_who_slips_in_between_the_looks_keeps_the_move_from_its_end(rested: Sett
         member.close()
     assert Repartition(rested, AFTER).run().begun is not None
     build_rules_log(ahead_of(rested)).check_open()
+
+
+def test_a_mark_that_is_being_committed_is_waited_for(rested: Settings) -> None:
+    """Given a mark that cannot be read yet; when a worker looks; then it does not pass by."""
+    log = build_rules_log(rested)
+    producer = log.open_producer()
+    try:
+        producer.begin()
+        moving = encode_mark(GenerationMark(Stage.MOVING, 2, AFTER))
+        producer.publish(names_of(rested).topic("rfm.rules"), MARK_KEY, moving, (), 0)
+        producer.flush()
+        assert log.read().mark is None
+        committing = Timer(1.0, producer.commit)
+        committing.start()
+        with pytest.raises(UsageError, match="is being moved to generation 2"):
+            log.check_open()
+        committing.join()
+    finally:
+        producer.close()
 
 
 @pytest.mark.usefixtures("quick")
