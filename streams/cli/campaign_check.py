@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
+from streams.adapters.kafka.patience import patiently
 from streams.bootstrap import build_rules_log
 from streams.cli.campaign_rules import AsJson, NoRuns, count_runs, runs_document
-from streams.cli.context import check_kafka, patiently, quiet_settings_of
+from streams.cli.context import check_kafka, quiet_settings_of
 from streams.cli.help_text import described
 from streams.cli.live import find_live
 from streams.cli.output import note, print_json, print_table

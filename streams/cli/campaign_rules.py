@@ -6,9 +6,10 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from schemas.currencies import MINOR_DIGITS
+from streams.adapters.kafka.patience import patiently
 from streams.adapters.system_clock import SystemClock
 from streams.bootstrap import build_rules_log
-from streams.cli.context import check_kafka, patiently
+from streams.cli.context import check_kafka
 from streams.cli.live import Live
 from streams.core.campaigns.definition import Campaign
 from streams.core.rules import Rules, compile_rules

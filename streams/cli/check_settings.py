@@ -132,7 +132,10 @@ def _is_secret(key: str) -> bool:
 
 
 def _without_password(url: str) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return _HIDDEN
     if is_torn(parts):
         return f"{parts.scheme}://{_HIDDEN}"
     host = parts.netloc.rpartition("@")

@@ -1,10 +1,8 @@
 """What commands share: the settings of this call, and whether Kafka and Redis answer."""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import typer
 from confluent_kafka.admin._metadata import TopicMetadata
@@ -17,8 +15,6 @@ from streams.errors import Transient, UsageError
 from streams.settings import Settings, load_settings
 
 _ANSWER_S = 5.0
-_ASK_AGAIN_S = 0.1
-Answer = TypeVar("Answer")
 # The client's own lines would stand beside the one that says what to do; debug shows them.
 _QUIET = {"log_level": "2"}
 
@@ -81,18 +77,6 @@ def check_kafka(settings: Settings, *needed: str) -> dict[str, TopicMetadata]:
                 f"RFM_PARTITIONS={found}"
             )
     return topics
-
-
-def patiently(ask: Callable[[], Answer]) -> Answer:
-    """Ask Kafka again for a moment where it cannot answer, as just after topics were created."""
-    deadline_s = time.monotonic() + _ANSWER_S
-    while True:
-        try:
-            return ask()
-        except Transient:
-            if time.monotonic() > deadline_s:
-                raise
-            time.sleep(_ASK_AGAIN_S)
 
 
 def open_store(settings: Settings) -> RedisStateStore:

@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from streams.adapters.kafka.patience import patiently
 from streams.bootstrap import build_rules_log, check_base_currency, rules_time_ms
-from streams.cli.context import check_kafka, patiently, quiet_settings_of, settings_of
+from streams.cli.context import check_kafka, quiet_settings_of, settings_of
 from streams.cli.help_text import described
 from streams.cli.output import note, print_json, print_table
 from streams.errors import UsageError

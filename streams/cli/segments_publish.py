@@ -6,9 +6,10 @@ from collections.abc import Callable
 import typer
 
 from streams.adapters.kafka.members import GroupMembers
+from streams.adapters.kafka.patience import patiently
 from streams.adapters.kafka.segment_requests import PATIENCE_S, SegmentRequests
 from streams.bootstrap import names_of
-from streams.cli.context import check_kafka, count_customers, patiently, quiet_settings_of
+from streams.cli.context import check_kafka, count_customers, quiet_settings_of
 from streams.cli.help_text import described
 from streams.cli.live import open_live
 from streams.cli.output import note, progress_bar

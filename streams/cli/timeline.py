@@ -151,7 +151,7 @@ def _line(output: dict[str, Any]) -> str:
             return f"outcome of {output['campaign']} ({output['stage']}): {_outcome(output)}"
         case "forwarded":
             return f"event {output['event_id']} goes on to customer {output['to_customer_id']}"
-        case "not_forwarded":
+        case "not_taken":
             return f"event {output['event_id']} became a dead letter: {output['reason']}"
         case _:
             return (

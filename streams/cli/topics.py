@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 from confluent_kafka.admin import AdminClient
 
+from streams.adapters.kafka.patience import patiently
 from streams.adapters.topics import describe_topics
 from streams.bootstrap import ensure_topics, topic_partitions
 from streams.cli import access
-from streams.cli.context import check_kafka, patiently, quiet_settings_of
+from streams.cli.context import check_kafka, quiet_settings_of
 from streams.cli.help_text import described
 from streams.cli.output import note, print_json, print_table
 from streams.insights.topic_reader import TopicReader

@@ -27,7 +27,7 @@ class GenerationMark(NamedTuple):
     """`generation` and `partitions` are those of the other one: where to, or where from.
 
     While a generation is filled, everything up to the record at `offset` of partition `source` of
-    the old `rfm.state` is in it. Source -1: nothing at all yet.
+    the old `rfm.state` is in it, as of `positions` in the old journal. Source -1: nothing at all yet.
     """
 
     stage: Stage
@@ -35,6 +35,7 @@ class GenerationMark(NamedTuple):
     partitions: int
     source: int = -1
     offset: int = -1
+    positions: tuple[int, ...] = ()
 
 
 _encode = msgspec.msgpack.Encoder().encode

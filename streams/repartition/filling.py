@@ -45,7 +45,7 @@ class Filler:
 
     def begin(self, reading: Reading) -> GenerationMark:
         """Say how the new partitions stand, and by which rules."""
-        mark = self._marks.filled_to(0, -1)
+        mark = self._marks.filled_to(0, -1, reading.positions)
         producer = self._producer
         producer.begin()
         for number, one in enumerate(reading.beginnings):
@@ -66,19 +66,22 @@ class Filler:
             behind = begun.offset if partition.number == begun.source else -1
             for chunk in _chunks(self._old.customers(partition, behind)):
                 observe(Step.CUSTOMERS)
-                self._fill_chunk(partition.number, chunk, reading.time_ms)
+                self._fill_chunk(partition.number, chunk, reading)
                 done += len(chunk)
                 told("Moving customers", done, total)
 
-    def _fill_chunk(self, source: int, chunk: list[Moving], now_ms: int) -> None:
+    def _fill_chunk(self, source: int, chunk: list[Moving], reading: Reading) -> None:
         producer = self._producer
         producer.begin()
         for _, customer_id, state in chunk:
             key = customer_id.encode()
-            moved = CustomerMoved(received_at_ms=now_ms, customer_id=customer_id, state=state)
+            moved = CustomerMoved(
+                received_at_ms=reading.time_ms, customer_id=customer_id, state=state
+            )
             number = murmur2(key, self._partitions)
             producer.publish(self._journal, key, encode_input(moved), (), number)
-        self._marks.publish_filled(producer, self._marks.filled_to(source, chunk[-1].offset))
+        mark = self._marks.filled_to(source, chunk[-1].offset, reading.positions)
+        self._marks.publish_filled(producer, mark)
         producer.commit()
 
 

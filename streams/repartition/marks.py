@@ -1,11 +1,12 @@
 """What `rfm.rules` of either generation says of a move: who lives, who is left, and how far it is."""
 
+from streams.adapters.kafka.patience import patiently
 from streams.adapters.kafka.rules_log import RULES, KafkaRulesLog, Standing
 from streams.adapters.kafka.transactions import TransactionalProducer
 from streams.bootstrap import build_rules_log, names_of
 from streams.codec.generations import MARK_KEY, GenerationMark, Stage, encode_mark
 from streams.errors import UsageError
-from streams.repartition.topics import ask_patiently
+from streams.repartition.topics import TIMEOUT_S
 from streams.settings import Settings
 
 OVERTAKEN = (
@@ -32,7 +33,7 @@ class Marks:
 
     def read_new(self) -> Standing:
         """What the new generation's rules topic says, which must be there."""
-        return ask_patiently(self._new_log.read)
+        return patiently(self._new_log.read, TIMEOUT_S)
 
     def is_closed(self) -> bool:
         """Whether the old generation is marked as being left."""
@@ -86,11 +87,17 @@ class Marks:
         finally:
             producer.close()
 
-    def filled_to(self, source: int, offset: int) -> GenerationMark:
+    def fence_new(self) -> None:
+        """End whoever is just journaling rules in the new generation."""
+        self._new_log.open_producer().close()
+
+    def filled_to(
+        self, source: int, offset: int, positions: tuple[int, ...] = ()
+    ) -> GenerationMark:
         """The mark that everybody up to an offset of a partition of the old `rfm.state` is there."""
         settings = self._settings
         return GenerationMark(
-            Stage.FILLING, settings.generation, settings.partitions, source, offset
+            Stage.FILLING, settings.generation, settings.partitions, source, offset, positions
         )
 
     def publish_filled(self, producer: TransactionalProducer, mark: GenerationMark) -> None:

@@ -12,6 +12,7 @@ from functools import partial
 from confluent_kafka.admin import AdminClient
 
 from streams.adapters.kafka.members import GroupMembers
+from streams.adapters.kafka.patience import patiently
 from streams.adapters.kafka.rules_log import RULES, Standing
 from streams.adapters.kafka.state_log import KafkaStateLog
 from streams.adapters.kafka.transactions import TransactionalProducer
@@ -24,10 +25,15 @@ from streams.repartition.filling import JOURNAL, Filler
 from streams.repartition.marks import OVERTAKEN, Marks
 from streams.repartition.old_generation import ROLES, OldGeneration, OldPartition
 from streams.repartition.steps import Observe, Outlook, Progress, Reading, Step
-from streams.repartition.topics import ask_patiently, delete_topics, list_topics
+from streams.repartition.topics import delete_topics, list_topics
 from streams.settings import Settings
 
 STATE = "rfm.state"
+OUTDATED = (
+    "somebody took in events or decided in the old generation while it was moved, so what was moved is out "
+    "of date: give it up with `rfm-streams repartition --abandon`, let decide come to the end of the "
+    "journal, stop everything and move again"
+)
 
 
 def _unobserved(step: Step) -> None:
@@ -132,12 +138,13 @@ class Repartition:
             if begun.source < 0:
                 self._observe(Step.BEGIN)
                 begun = filler.begin(reading)
+            elif begun.positions != reading.positions:
+                raise UsageError(OUTDATED)
             filler.fill(reading, begun, self._observe, self._told)
             self._observe(Step.WIPE)
             self._wipe()
             self._observe(Step.OPEN)
-            # Once more: whoever slipped in is a member by now, or has moved a position.
-            _require_same(reading, self._old.require_rest())
+            self._look_a_last_time(reading)
             self._open(producer)
         finally:
             producer.close()
@@ -211,7 +218,7 @@ class Repartition:
     def _has_life(self, journal: str, partitions: int) -> bool:
         log = KafkaStateLog(self._base, journal)
         try:
-            return any(ask_patiently(partial(log.end, one)) for one in range(partitions))
+            return any(patiently(partial(log.end, one)) for one in range(partitions))
         finally:
             log.close()
 
@@ -232,6 +239,7 @@ class Repartition:
         begun = self._marks.read_new().mark
         if begun is None or begun.source >= 0:
             return
+        self._marks.fence_new()
         groups = {role: self._new_names.group(role) for role in ROLES}
         journal = self._new_names.topic(JOURNAL)
         if any(GroupMembers(self._base, groups).count().values()) or self._has_life(
@@ -242,6 +250,14 @@ class Repartition:
                 f"a process was started under RFM_GENERATION={generation} before everybody is there: "
                 "stop it, then run this with --abandon, and again without"
             )
+
+    def _look_a_last_time(self, reading: Reading) -> None:
+        """Whoever slipped in between the looks is a member by now, or has left something behind."""
+        self._old.require_nobody()
+        try:
+            _require_same(reading, self._old.require_decided())
+        except UsageError as error:
+            raise UsageError(OUTDATED) from error
 
     # -- the move --------------------------------------------------------------------------------
 

@@ -87,6 +87,11 @@ class OldGeneration:
 
         Raises `UsageError`, saying what to do, while anybody works or anything is undecided.
         """
+        self.require_nobody()
+        return self.require_decided()
+
+    def require_nobody(self) -> None:
+        """Raise `UsageError`, saying what to do, while anybody works."""
         groups = {role: self._names.group(role) for role in ROLES}
         members = {
             role: count for role, count in GroupMembers(self._base, groups).count().items() if count
@@ -98,6 +103,9 @@ class OldGeneration:
                 "journal, then stop decide and deliver. One that was killed counts until its session "
                 "times out, 10 s"
             )
+
+    def require_decided(self) -> list[int | None]:
+        """The positions of decide, None for none; `UsageError` while anything is undecided."""
         positions = self._positions()
         for number, position in enumerate(positions):
             self._require_decided(number, position)

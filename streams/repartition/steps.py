@@ -38,6 +38,14 @@ class Reading:
         return sum(len(one.offsets) for one in self.partitions)
 
     @property
+    def positions(self) -> tuple[int, ...]:
+        """Where the old partitions stood in their journal; -1 where nothing was ever decided."""
+        return tuple(
+            one.stood.record.journal_offset if one.stood is not None else -1
+            for one in self.partitions
+        )
+
+    @property
     def spread(self) -> list[int]:
         """How many of them each new partition will have."""
         return [one.customers for one in self.beginnings]

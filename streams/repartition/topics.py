@@ -1,15 +1,13 @@
 """Topics of either generation: which there are, and away with those that nobody lives in."""
 
 import time
-from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from streams.errors import Transient
 
-Answer = TypeVar("Answer")
 TIMEOUT_S: Final = 10.0
 _GONE_S: Final = 30.0
 _AGAIN_S: Final = 0.1
@@ -38,15 +36,3 @@ def delete_topics(admin: AdminClient, names: list[str]) -> None:
         if time.monotonic() > deadline_s:
             raise Transient(f"{', '.join(names)} are still there after {_GONE_S:g} s")
         time.sleep(_AGAIN_S)
-
-
-def ask_patiently(ask: Callable[[], Answer]) -> Answer:
-    """Ask again for a moment: a broker shows a new topic before it serves it."""
-    deadline_s = time.monotonic() + TIMEOUT_S
-    while True:
-        try:
-            return ask()
-        except Transient:
-            if time.monotonic() > deadline_s:
-                raise
-            time.sleep(_AGAIN_S)

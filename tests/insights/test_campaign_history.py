@@ -3,10 +3,20 @@
 from typing import Any
 
 import msgspec
+import pytest
 
+from streams.cli.timeline import Timeline
 from streams.codec.journal import decode_input
 from streams.codec.outputs import OutputEncoder
-from streams.core.inputs import CampaignPaused, CustomerUpdated, Input, Sweep, Tick
+from streams.core import profile
+from streams.core.inputs import (
+    CampaignPaused,
+    CustomerMerged,
+    CustomerUpdated,
+    Input,
+    Sweep,
+    Tick,
+)
 from streams.core.outputs import (
     ActionRequested,
     ActionSuppressed,
@@ -95,6 +105,33 @@ def test_the_history_of_one_is_what_was_published_though_the_guard_paused() -> N
         ("preliminary", 1),
         ("final", 1),
     ]
+
+
+def test_people_read_every_kind_of_output(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Given all that can come of an event, a dead letter among it; then each is a line."""
+    monkeypatch.setattr(profile, "MAX_ATTRIBUTES", 1)
+    shop = flooded()
+    shared: dict[str, Any] = {
+        "customer_id": "c1", "occurred_at_ms": NOW_MS, "received_at_ms": NOW_MS, "source": "shop",
+    }  # fmt: skip
+    many = CustomerUpdated(event_id="many", identity=71, attributes={"a": 1.0, "b": 2.0}, **shared)
+    merged = CustomerMerged(event_id="away", identity=72, into_customer_id="c2", **shared)
+    shop.live_to(NOW_MS + DAY_MS, [many, merged])
+    fold = HistoryFold("c1", 0)
+    journal = shop.world.broker.journal[0]
+    timeline = Timeline(2, "EUR", fold.deciding)
+    kinds = set()
+    for record in journal.read(0, journal.end):
+        for entry in fold.take(record.offset, decode_input(record.value or b"")):
+            document = timeline.describe(entry)
+            kinds |= {one["type"] for one in document["outputs"]}
+            timeline.print_entry(document)
+    assert kinds >= {"segment.changed", "action.requested", "not_taken", "forwarded"}
+    said = " ".join(capsys.readouterr().out.split())
+    assert "event many became a dead letter: the customer has 1 attributes" in said
+    assert "goes on to customer c2" in said
 
 
 def test_whom_a_pause_may_have_hit_is_told() -> None:

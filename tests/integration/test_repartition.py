@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Timer
 
 import pytest
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, Producer, murmur2
 
 from streams.adapters.kafka.intake_log import PUBLIC_TOPICS
 from streams.bootstrap import (
@@ -22,7 +22,8 @@ from streams.bootstrap import (
     names_of,
 )
 from streams.codec.generations import MARK_KEY, GenerationMark, Stage, encode_mark
-from streams.core.inputs import CustomerMoved, GenerationBegun
+from streams.codec.journal import encode_input
+from streams.core.inputs import CustomerMoved, GenerationBegun, OrderPlaced
 from streams.errors import Fenced, UnknownOutcome, UsageError
 from streams.intake.build import build_intake
 from streams.repartition import filling, old_generation
@@ -394,6 +395,46 @@ def test_a_mark_that_is_being_committed_is_waited_for(rested: Settings) -> None:
         committing.join()
     finally:
         producer.close()
+
+
+@pytest.mark.usefixtures("quick")
+def test_events_taken_in_between_the_looks_are_not_left_behind(rested: Settings) -> None:
+    """Given a record that comes into the old journal at the last step; then nothing is opened."""
+    names = names_of(rested)
+
+    def slip_in() -> None:
+        producer = Producer({"bootstrap.servers": rested.kafka_bootstrap_servers})
+        order = OrderPlaced(
+            event_id="late", customer_id="C-1", occurred_at_ms=1, received_at_ms=1, identity=1,
+            source="shop.orders", order_id="late", total_minor=1,
+        )  # fmt: skip
+        producer.produce(
+            names.topic("rfm.journal"), encode_input(order), partition=murmur2(b"C-1", BEFORE)
+        )
+        assert producer.flush(30) == 0
+
+    with pytest.raises(UsageError, match=r"out of date: give it up with .*--abandon"):
+        run_with(rested, Step.OPEN, slip_in).run()
+    assert Repartition(rested, AFTER).abandon() is True
+    decide_all(rested)
+    assert Repartition(rested, AFTER).run().is_done is False
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_move_goes_on_only_from_where_it_was_begun(rested: Settings) -> None:
+    """Given a move of another state of affairs; then the rest is not put behind it."""
+    crash_at(rested, Step.CUSTOMERS, times=2)
+    ahead = build_rules_log(ahead_of(rested))
+    mark = ahead.read().mark
+    assert mark is not None and len(mark.positions) == BEFORE
+    producer = ahead.open_producer()
+    producer.begin()
+    other = encode_mark(mark._replace(positions=(0, 0, 0)))
+    producer.publish(names_of(ahead_of(rested)).topic("rfm.rules"), MARK_KEY, other, (), 0)
+    producer.commit()
+    producer.close()
+    with pytest.raises(UsageError, match="out of date"):
+        Repartition(rested, AFTER).run()
 
 
 @pytest.mark.usefixtures("quick")

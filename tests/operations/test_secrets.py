@@ -85,6 +85,8 @@ TORN = [
     "redis://shop:7?hush@localhost:6379/0",
     "redis://shop:hush#7@localhost:6379/0",
     "redis://shop:a@7/hush@localhost:6379/0",
+    "redis://shop:x[hush]y@localhost:6379/0",
+    "redis://shop:x[hush@localhost:6379/0",
     "redis+cluster://shop:hush/7@localhost:6379,localhost:6380",
 ]
 

@@ -151,9 +151,11 @@ class EmbeddedRedis:
         return Redis.from_url(self.url, socket_connect_timeout=5)
 
     def _answers(self, pid: int) -> bool:
-        """Whether our own server answers: on a taken port it is another that does."""
+        """Whether our own server answers, its data loaded: on a taken port it is another that does."""
         with self._client() as client:
             try:
+                # INFO is answered while the data is still being read.
+                client.ping()
                 return bool(client.info("server")["process_id"] == pid)
             except (NotConnected, BusyLoadingError):
                 return False

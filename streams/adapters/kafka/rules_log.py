@@ -21,6 +21,11 @@ from streams.core.inputs import RulesApplied
 from streams.errors import Transient
 
 _TIMEOUT_S = 10.0
+_SILENT = "no answer while reading the rules"
+_OPEN = (
+    "a transaction is under way there, or the broker does not answer; where this does not pass, "
+    "`kafka-transactions.sh find-hanging` names it"
+)
 RULES = "rfm.rules"
 # From the rules in force (None: none yet) to the text of those that follow.
 Change = Callable[[RulesRecord | None], str]
@@ -65,7 +70,7 @@ class KafkaRulesLog:
             while position < end:
                 message = consumer.poll(_TIMEOUT_S)
                 if message is None:
-                    raise Transient(f"{topic}: no answer while reading the rules")
+                    raise Transient(f"{topic}: {_OPEN if waits else _SILENT}")
                 error = message.error()
                 if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001
                     raise failure_of(topic, error)

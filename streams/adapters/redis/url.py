@@ -7,7 +7,7 @@ from redis.connection import parse_url
 
 _UNREADABLE: Final = (
     "is no URL with a port that is a number: write redis://USER:PASSWORD@HOST:PORT/0, and in a password "
-    "%2F for /, %3F for ?, %23 for # and %40 for @"
+    "%2F for /, %3F for ?, %23 for #, %40 for @, %5B for [ and %5D for ]"
 )
 # Of redis-py's own complaints, those that quote nothing.
 _HARMLESS: Final = ("Redis URL must specify", "Invalid value for")
