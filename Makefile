@@ -42,7 +42,7 @@ demo: $(READY)  ## a simulated shop on an embedded Kafka and Redis; Ctrl-C ends 
 	$(BIN)/rfm-streams demo
 
 test: $(READY)  ## all tests, real Kafka and Redis included (TESTS=path for some)
-	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not soak" $(TESTS)
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not soak" $(TESTS)
 
 test-cluster: TESTS = tests/integration
 test-cluster: $(READY)  ## the integration tests on a Redis Cluster of three masters (TESTS=path for others)

@@ -13,6 +13,7 @@ from threading import Timer
 import pytest
 from confluent_kafka import Consumer, Producer, murmur2
 
+from streams.adapters.kafka import transactions
 from streams.adapters.kafka.intake_log import PUBLIC_TOPICS
 from streams.bootstrap import (
     build_decider,
@@ -438,8 +439,11 @@ def test_a_move_goes_on_only_from_where_it_was_begun(rested: Settings) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_run_under_way_is_ended_before_its_work_is_given_up(rested: Settings) -> None:
+def test_a_run_under_way_is_ended_before_its_work_is_given_up(
+    rested: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Given a move that is at work; when another process gives it up; then it cannot go on."""
+    monkeypatch.setattr(transactions, "_TIMEOUT_S", 3.0)  # which a producer without topics waits
     # Its producer is another's by then, or its topics are gone, whichever it meets first.
     with pytest.raises((Fenced, UnknownOutcome)):
         run_with(rested, Step.CUSTOMERS, lambda: Repartition(rested, AFTER).abandon()).run()
