@@ -62,7 +62,7 @@ class TestRun:
                 containers.remove_container(container_id)
         self._anchor.communicate()
         for lock in self._dir.glob("*/*.lock"):  # held by each server's guard until it is gone
-            with _locked(lock):
+            with locked(lock):
                 pass
         shutil.rmtree(self._dir)
         del os.environ[RUN_DIR_VARIABLE], os.environ[ANCHOR_VARIABLE]
@@ -140,7 +140,7 @@ _STARTED_HERE: list[EmbeddedKafka | EmbeddedRedis] = []
 
 def _shared(name: str, start: Callable[[], Shared]) -> Shared:
     state = run_dir() / f"{name}.json"
-    with _locked(run_dir() / f"{name}.starting"):
+    with locked(run_dir() / f"{name}.starting"):
         if state.exists():
             return Shared(**json.loads(state.read_text()))
         shared = start()
@@ -151,7 +151,8 @@ def _shared(name: str, start: Callable[[], Shared]) -> Shared:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock that this file stands for, among all workers of the run."""
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -36,6 +36,7 @@ from tests.acceptance.oracle.campaign_files import Campaign, Policy
 from tests.acceptance.oracle.campaigns import Told
 from tests.acceptance.oracle.customer_facts import DAY_MS
 from tests.acceptance.oracle.tellings import telling_differences
+from tests.once import once
 
 # Half a year behind the end of the file, so that silence has put many at risk.
 UNTIL_MS = 1_339_246_200_000
@@ -88,7 +89,7 @@ def replayed(size: Size) -> Both:
     ],
 )
 def both(request: pytest.FixtureRequest) -> Both:
-    found = replayed(request.param)
+    found = once(f"campaigns-{request.param.customers}", lambda: replayed(request.param))
     assert len(found.lives) == request.param.customers
     return found
 
