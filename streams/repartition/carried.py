@@ -30,6 +30,16 @@ def read_positions(
     ]
     if not asked:
         return []
+    return [
+        TopicPartition(one.topic, one.partition, one.offset, one.metadata or "")
+        for one in fetch_committed(base, names, role, asked)
+    ]
+
+
+def fetch_committed(
+    base: dict[str, Any], names: Names, role: str, asked: list[TopicPartition]
+) -> list[TopicPartition]:
+    """What a role's group has committed of these places; waits for transactions under way."""
     consumer = Consumer({**reader_config(base), "group.id": names.group(role)})
     try:
         found = consumer.committed(asked, timeout=TIMEOUT_S)
@@ -39,11 +49,7 @@ def read_positions(
         consumer.close()
     if any(one.error is not None for one in found):
         raise Transient(f"positions of {role}: the broker does not know them all just now")
-    return [
-        TopicPartition(one.topic, one.partition, one.offset, one.metadata or "")
-        for one in found
-        if one.offset >= 0
-    ]
+    return [one for one in found if one.offset >= 0]
 
 
 def send_positions(

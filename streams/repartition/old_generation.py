@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition, murmur2
+from confluent_kafka import TopicPartition, murmur2
 
-from streams.adapters.kafka.config import reader_config
 from streams.adapters.kafka.members import GroupMembers
 from streams.adapters.kafka.state_log import KafkaStateLog
 from streams.bootstrap import names_of
@@ -30,6 +29,7 @@ from streams.core.inputs import Input, Sweep, Tick
 from streams.errors import BrokenInvariant, Transient, UsageError
 from streams.ports import Record, StateReader
 from streams.repartition.beginning import Stood
+from streams.repartition.carried import fetch_committed
 from streams.settings import Settings
 
 ROLES: Final = ("intake", "decide", "deliver")
@@ -38,7 +38,6 @@ _READ: Final = 10_000
 _WAIT_S: Final = 0.1
 # Longer than any transaction may stay open.
 _PATIENCE_S: Final = 30.0
-_TIMEOUT_S: Final = 10.0
 # Own records that a stopped decider may leave behind are a handful; more is work left undone.
 _FEW: Final = 1_000
 
@@ -149,19 +148,11 @@ class OldGeneration:
         )
 
     def _positions(self) -> list[int | None]:
-        """Where decide stands in the journal. Asking waits for transactions under way."""
+        """Where decide stands in the journal."""
         topic = self._names.topic("rfm.journal")
         asked = [TopicPartition(topic, number) for number in range(self.partitions)]
-        consumer = Consumer({**reader_config(self._base), "group.id": self._names.group("decide")})
-        try:
-            found = consumer.committed(asked, timeout=_TIMEOUT_S)
-        except KafkaException as error:
-            raise Transient(f"positions of decide: {error.args[0].str()}") from error
-        finally:
-            consumer.close()
-        if any(one.error is not None for one in found):
-            raise Transient("positions of decide: the broker does not know them all just now")
-        by_number = {one.partition: one.offset for one in found if one.offset >= 0}
+        found = fetch_committed(self._base, self._names, "decide", asked)
+        by_number = {one.partition: one.offset for one in found}
         return [by_number.get(number) for number in range(self.partitions)]
 
     def _require_decided(self, number: int, position: int | None) -> None:
